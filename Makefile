@@ -1,0 +1,85 @@
+# RegioHub. `make` lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+MEMBERS := shared services/booking services/access services/billing gateway deploy/local
+SOURCES := $(addsuffix /src,$(MEMBERS))
+VENDOR := gateway/src/regiohub_gateway/web/static/vendor
+PYTEST := $(PY) -m pytest
+T ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	@echo "Python environment: installing from requirements.lock …"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+$(VENDOR)/.ready: $(VENV)/.ready package-lock.json
+	@echo "Front-end packages: installing from package-lock.json …"
+	@$(PY) -m regiohub_gateway.vendor
+	@touch $@
+
+##@ Use
+.PHONY: run stop demo
+run: $(VENV)/.ready $(VENDOR)/.ready ## Start the whole house on this machine and print its address
+	@$(PY) -m regiohub_local run
+stop: ## Stop everything that `make run` started
+	@if [ -x $(PY) ]; then $(PY) -m regiohub_local stop; else echo "Nothing is running."; fi
+demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser, then stop
+	@$(PY) -m regiohub_local demo
+
+##@ Prove
+.PHONY: test unit service identity
+test: unit service identity ## Run every test layer, none skipped
+unit: $(VENV)/.ready ## Pure rules
+	@$(PYTEST) tests/unit $(T)
+service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL
+	@$(PYTEST) tests/service $(T)
+identity: $(VENV)/.ready ## Against a real Keycloak
+	@$(PYTEST) tests/identity $(T)
+
+##@ Check
+.PHONY: lint types imports openapi-check
+lint: $(VENV)/.ready ## ruff: rules and format
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+types: $(VENV)/.ready ## mypy, strict
+	@$(VENV)/bin/mypy $(SOURCES)
+imports: $(VENV)/.ready ## import-linter: who may import whom
+	@$(VENV)/bin/lint-imports
+openapi: $(VENV)/.ready ## Write the services' OpenAPI files
+	@$(PY) -m regiohub_local.openapi
+openapi-check: $(VENV)/.ready
+	@$(PY) -m regiohub_local.openapi --check
+
+##@ Keep
+.PHONY: format lock lock-check migrate seed clean ci
+format: $(VENV)/.ready ## Format and mend what ruff can mend
+	@$(VENV)/bin/ruff check --fix --quiet . || true
+	@$(VENV)/bin/ruff format .
+COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-package regiohub-shared --no-emit-package regiohub-access \
+	--extra service pyproject.toml --group dev $(addsuffix /pyproject.toml,$(MEMBERS))
+lock: $(VENV)/.ready ## Write requirements.lock from all members
+	@$(COMPILE) -o requirements.lock
+lock-check: $(VENV)/.ready
+	@cp requirements.lock $(VENV)/lock && $(COMPILE) -o $(VENV)/lock && diff -q requirements.lock $(VENV)/lock > /dev/null \
+		|| { echo "requirements.lock does not match the members: run make lock"; exit 1; }
+migrate: $(VENV)/.ready ## Bring the local databases to the newest schema
+	@$(PY) -m regiohub_local migrate
+seed: $(VENV)/.ready ## Put the demo region into the running house
+	@$(PY) -m regiohub_local seed
+clean: stop ## Remove what can be made again (environment, caches); the state in .run stays
+	@rm -rf $(VENV) $(VENDOR) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+ci: lock-check lint types imports openapi-check test ## What CI runs

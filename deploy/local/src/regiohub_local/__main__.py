@@ -1,0 +1,114 @@
+"""`python -m regiohub_local <what>`: what the Makefile calls."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from regiohub_local import keycloak, launch, mail_sink, plan, processes, supervise
+from regiohub_shared.db.migrate import run_migrations
+
+
+def _run(options: argparse.Namespace) -> int:
+    launch.run(options.state)
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    print("Stopped." if supervise.stop(options.state) else "Nothing was running.")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    rows = processes.recorded(options.state)
+    for name, row in rows.items():
+        print(f"{name:<24}{'running' if processes.is_alive(row) else 'dead'}  {row.pid}")
+    return 0 if rows and all(map(processes.is_alive, rows.values())) else 1
+
+
+def _watch(options: argparse.Namespace) -> int:
+    supervise.watch(options.state.resolve())
+    return 0
+
+
+def _fetch(_options: argparse.Namespace) -> int:
+    keycloak.built_distribution()
+    return 0
+
+
+def _mail_sink(options: argparse.Namespace) -> int:
+    mail_sink.main(options.folder, options.smtp_port, options.http_port)
+    return 0
+
+
+def _module(name: str) -> Callable[[argparse.Namespace], int]:
+    """A command that lives in `regiohub_local.<name>`, as `main(state_dir)`."""
+
+    def command(options: argparse.Namespace) -> int:
+        return int(importlib.import_module(f"regiohub_local.{name}").main(options.state) or 0)
+
+    return command
+
+
+def _seed(options: argparse.Namespace) -> int:
+    house = plan.make_house(options.state)
+    asyncio.run(importlib.import_module("regiohub_local.seed").run(house))
+    return 0
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    if options.only:
+        run_migrations(Path(str(files(f"regiohub_{options.only}") / "migrations")), os.environ["MIGRATE_URL"])
+    else:
+        house = plan.make_house(options.state)
+        supervise.migrate(house, supervise.databases(house))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m regiohub_local", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def add(name: str, act: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("--state", type=Path, default=plan.DEFAULT_STATE, help="state folder")
+        sub.set_defaults(act=act)
+        return sub
+
+    add("run", _run, "start everything in the background and print its addresses")
+    add("stop", _stop, "end everything of the state folder")
+    add("status", _status, "list the programs")
+    add("demo", _module("demo"), "play the whole story, then stop")
+    add("seed", _seed, "put the demo region into the running house")
+    add("fetch", _fetch, "fetch and build Keycloak into the cache")
+    add("watch", _watch, "the supervisor; `run` starts it")
+    migrate = add("migrate", _migrate, "bring the databases to the newest schema")
+    migrate.add_argument("--only", choices=plan.DATABASES, help="one, its owner's address in MIGRATE_URL")
+    sink = add("mail-sink", _mail_sink, "the mail sink; `run` starts it")
+    sink.add_argument("folder", type=Path)
+    sink.add_argument("smtp_port", type=int)
+    sink.add_argument("http_port", type=int)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a known failure ends in one line and exit code 1."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.act(options))
+    except RuntimeError as error:  # KeycloakError, PostgresError, StartError, SeedError …: each is one line
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; what had begun was ended.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

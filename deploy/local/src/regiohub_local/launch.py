@@ -1,0 +1,58 @@
+"""`make run`: start, seed, prove, print."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import time
+from pathlib import Path
+
+from regiohub_local import supervise
+from regiohub_local.plan import HUBS, House
+
+DEMO_USERS = (
+    ("demo-mitglied", "books and pays"),
+    ("demo-betrieb-bendorf", "runs the hub Bendorf"),
+    ("demo-kasse-bendorf", "books for the town of Bendorf"),
+    ("demo-kreiskasse", "sees the money of every town"),
+    ("demo-kreis", "sets up hubs"),
+)
+
+
+def run(state_dir: Path) -> House:
+    """Start the house, seed the demo region, play one booking the first time, and print where everything is."""
+    began = time.monotonic()
+    house = supervise.start(state_dir)
+    _call("seed", house)
+    receipt = house.state_dir / "receipt.txt"
+    if not receipt.exists() and (text := _call("proof", house)):
+        receipt.write_text(f"{text}\n")
+    if receipt.exists():
+        print(receipt.read_text())
+    print(summary(house))
+    print(f"Ready after {time.monotonic() - began:.0f} s. `make stop` ends everything; logs: {house.state_dir / 'log'}")
+    return house
+
+
+def _call(name: str, house: House) -> str:
+    """Run `regiohub_local.<name>.run(house)`, a coroutine that answers what to print."""
+    if importlib.util.find_spec(f"regiohub_local.{name}") is None:
+        return ""
+    module = importlib.import_module(f"regiohub_local.{name}")
+    return str(asyncio.run(module.run(house)) or "")
+
+
+def summary(house: House) -> str:
+    """Addresses and demo logins."""
+    lines = [
+        "",
+        f"  RegioHub     {house.origin}",
+        f"  Mails        {house.mail_origin}",
+        f"  Keycloak     {house.keycloak_origin}",
+    ]
+    if house.has_sandbox:
+        lines.append(f"  Stripe       {house.stripe_origin} (sandbox)")
+    lines += [f"  Door {hub:<9}{house.reader_page(hub)}" for hub in HUBS]
+    lines += ["", f"  Demo logins, all with the password {house.secrets['RH_DEMO_PASSWORD']}"]
+    return "\n".join([*lines, *(f"    {user:<22}{what}" for user, what in DEMO_USERS), ""])

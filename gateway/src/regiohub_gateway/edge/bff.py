@@ -1,0 +1,159 @@
+"""Login and logout. The browser never sees a token: it holds a random number, the gateway holds the rest."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from regiohub_gateway.edge import cookies
+from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, LoginFailed, Question
+from regiohub_gateway.edge.limits import Limiter, Rule, TooManyLogins
+from regiohub_gateway.edge.seal import Broken, Seal
+from regiohub_gateway.edge.sessions import Sessions
+from regiohub_gateway.settings import Settings
+from regiohub_shared.clock import real_now
+from regiohub_shared.log import get_logger
+from regiohub_shared.problem import BadRequest, Forbidden, Problem
+
+_log = get_logger(__name__)
+_ANSWER_WITHIN_S = 30 * 60
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class WrongFormToken(Forbidden):
+    """The form was made for another session."""
+
+    type, title = "wrong-form-token", "This form is out of date"
+
+
+def safe_return(target: str) -> str:
+    """Return the path inside our site to go to after a login; anything else becomes the start page."""
+    parts = urlsplit(target)
+    is_local = target.startswith("/") and not target.startswith("//") and not parts.netloc and not parts.scheme
+    is_plain = target.isascii() and target.isprintable() and "\\" not in target and len(target) < 2000
+    is_a_page = not target.startswith(("/auth/", "/api/"))
+    return target if is_local and is_plain and is_a_page else "/"
+
+
+class Bff:
+    """The routes below ``/auth``."""
+
+    def __init__(self, sessions: Sessions, keycloak: Keycloak, limiter: Limiter, settings: Settings) -> None:
+        """Share the collaborators with the proxy."""
+        self._sessions, self._keycloak, self._limiter = sessions, keycloak, limiter
+        self._seal, self._settings = Seal(settings.session_keys), settings
+        self._logins = Rule("login", settings.logins_per_minute, timedelta(minutes=1), TooManyLogins)
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(prefix="/auth", include_in_schema=False)
+        router.add_api_route("/login", self.login, methods=["GET"])
+        router.add_api_route("/register", self.register, methods=["GET"])
+        router.add_api_route("/callback", self.callback, methods=["GET"])
+        router.add_api_route("/session", self.session, methods=["GET"])
+        router.add_api_route("/logout", self.logout, methods=["POST"])
+        router.add_api_route("/backchannel-logout", self.backchannel_logout, methods=["POST"])
+        return router
+
+    async def login(self, request: Request, return_to: str = "/") -> Response:
+        """Send the browser to Keycloak's form."""
+        return await self._ask(request, return_to, register=False)
+
+    async def register(self, request: Request, return_to: str = "/") -> Response:
+        """Send the browser to Keycloak's registration form."""
+        return await self._ask(request, return_to, register=True)
+
+    async def callback(self, request: Request) -> Response:
+        """Check the answer against the question, fetch tokens, start a session under a new number."""
+        answer = request.query_params
+        question, cookie = self._question(request, answer.get("state", ""))
+        if answer.get("iss") != self._settings.issuer:
+            raise LoginFailed("the answer comes from another issuer")
+        if "error" in answer or not answer.get("code"):
+            return self._gave_up(answer.get("error", ""), question, cookie)
+        tokens, claims = await self._keycloak.redeem(answer["code"], question)
+        former = cookies.read(request.scope["headers"], cookies.SESSION)
+        secret = await self._sessions.start(tokens, claims, replaces=former)
+        _log.info("logged_in")
+        response = RedirectResponse(safe_return(question.return_to), 303, headers=_NO_STORE)
+        response.headers.append("Set-Cookie", cookies.write(cookies.SESSION, secret))
+        response.headers.append("Set-Cookie", cookies.delete(cookie))
+        return response
+
+    async def session(self, request: Request) -> Response:
+        """Tell our own scripts who is logged in and the token that forms need."""
+        visitor = request.state.visitor
+        if visitor is None:
+            return JSONResponse({"logged_in": False}, headers=_NO_STORE)
+        members = {"logged_in": True, "sub": visitor.sub, "roles": sorted(visitor.roles), "csrf": visitor.csrf}
+        return JSONResponse(members, headers=_NO_STORE)
+
+    async def logout(self, request: Request) -> Response:
+        """End the session here, then at Keycloak by way of the browser."""
+        form = await request.form()
+        if request.state.visitor is not None and form.get("csrf") != request.state.visitor.csrf:
+            raise WrongFormToken
+        secret = cookies.read(request.scope["headers"], cookies.SESSION)
+        login = await self._sessions.end(secret) if secret else None
+        if login is not None:
+            await self._end_at_keycloak(login.tokens.refresh)
+        response = RedirectResponse(self._keycloak.logout_url(login.tokens.id if login else ""), 303, headers=_NO_STORE)
+        response.headers.append("Set-Cookie", cookies.delete(cookies.SESSION))
+        # Cached door keys go with the login.
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
+    async def backchannel_logout(self, request: Request) -> Response:
+        """Keycloak says that a login has ended elsewhere (OpenID Connect Back-Channel Logout 1.0)."""
+        form = await request.form()
+        token = form.get("logout_token")
+        if not isinstance(token, str):
+            raise BadRequest("logout_token is missing")
+        claims: dict[str, Any] = await self._keycloak.check_logout(token)
+        if not await self._sessions.end_by_keycloak(claims):
+            raise BadRequest("this logout token was used before")
+        return Response(status_code=200, headers=_NO_STORE)
+
+    async def _ask(self, request: Request, return_to: str, *, register: bool) -> Response:
+        await self._limiter.take(self._logins, request.state.address)
+        question = Question.new(safe_return(return_to))
+        name = _cookie_for(question.state)
+        sealed = base64.urlsafe_b64encode(self._seal.close(question.to_bytes(), name)).decode()
+        url = self._keycloak.login_url(question, language=request.state.language, register=register)
+        response = RedirectResponse(url, 303, headers=_NO_STORE)
+        response.headers.append("Set-Cookie", cookies.write(name, sealed, max_age_s=_ANSWER_WITHIN_S))
+        return response
+
+    def _question(self, request: Request, state: str) -> tuple[Question, str]:
+        """Return this browser's question; an answer without one (a foreign link) is refused."""
+        name = _cookie_for(state)
+        sealed = cookies.read(request.scope["headers"], name) or ""
+        try:
+            question = Question.from_bytes(self._seal.open(base64.urlsafe_b64decode(sealed), name))
+        except (Broken, ValueError) as error:
+            raise LoginFailed("this browser did not ask for it") from error
+        if question.state != state or real_now().timestamp() - question.asked_at > _ANSWER_WITHIN_S:
+            raise LoginFailed("the answer came too late or belongs to another question")
+        return question, name
+
+    def _gave_up(self, error: str, question: Question, cookie: str) -> Response:
+        """Back to the page without a session; a used-up login page (Keycloak's time limit) starts over."""
+        again = error in {"temporarily_unavailable", "login_required", "authentication_expired"}
+        target = f"/auth/login?return_to={question.return_to}" if again else "/"
+        response = RedirectResponse(target, 303, headers=_NO_STORE)
+        response.headers.append("Set-Cookie", cookies.delete(cookie))
+        return response
+
+    async def _end_at_keycloak(self, refresh_token: str) -> None:
+        try:
+            await self._keycloak.end_session(refresh_token)
+        except (Problem, GrantRefused):
+            # The browser is on its way there with the ID token as hint.
+            _log.info("keycloak_logout_left_to_browser")
+
+
+def _cookie_for(state: str) -> str:
+    return cookies.QUESTION + "".join(char for char in state[:8] if char.isalnum() or char in "-_")

@@ -1,0 +1,180 @@
+"""The proxy: raw ASGI in, httpx's request types out. It knows routes, sessions and limits, and no service's data."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from regiohub_gateway.edge import cookies
+from regiohub_gateway.edge.answers import API_POLICY, secure
+from regiohub_gateway.edge.csrf import check_api
+from regiohub_gateway.edge.headers import Headers, content_length, request_headers, response_headers, value_of
+from regiohub_gateway.edge.routes import Route, find_route
+from regiohub_gateway.edge.sessions import Sessions
+from regiohub_shared.log import get_logger
+from regiohub_shared.problem import BadRequest, Problem, TooLarge, Unauthorized
+
+_log = get_logger("access")
+_BODY_S = 15.0
+
+
+class TwoCredentials(BadRequest):
+    """Cookie and bearer token together: one could hide the other."""
+
+    type, title = "two-credentials", "Send either the session cookie or a bearer token"
+
+
+class SlowBody(Problem):
+    """The body did not arrive in time."""
+
+    status, type, title = 408, "slow-body", "The request body did not arrive in time"
+
+
+class SessionEnded(Unauthorized):
+    """The cookie's session is over."""
+
+    type, title = "session-ended", "Your session has ended; please log in again"
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the front found out about a request."""
+
+    address: str
+    request_id: str
+
+
+class Proxy:
+    """Carries ``/api/<service>/…`` to the services."""
+
+    def __init__(
+        self, targets: Mapping[str, tuple[str, httpx.AsyncBaseTransport]], sessions: Sessions, public_origin: str
+    ) -> None:
+        """``targets`` gives base address and transport by service name."""
+        self._targets, self._sessions, self._origin = targets, sessions, public_origin
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str, caller: Caller) -> None:
+        """Answer one request; raises ``Problem`` as long as nothing was sent."""
+        started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(service="gateway", request_id=caller.request_id)
+        route = find_route(scope["method"], path)
+        status = 0
+        try:
+            status = await self._exchange(scope, receive, send, route, caller)
+        except ClientGone:
+            status = 499
+        except Problem as problem:
+            status = problem.status
+            raise
+        finally:
+            ms = round((time.perf_counter() - started) * 1000, 1)
+            _log.info("proxied", to=route.service, method=scope["method"], status=status, ms=ms)
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send, route: Route, caller: Caller) -> int:
+        authorization = await self._authorization(scope["method"], scope["headers"], route)
+        body = await _read_body(receive, scope["headers"], route.max_body)
+        headers = request_headers(
+            scope["headers"], authorization=authorization, client_ip=caller.address, request_id=caller.request_id
+        )
+        request = self._request(scope, route, headers, body)
+        work = asyncio.create_task(self._answer(request, route, send, caller))
+        leaving = asyncio.create_task(_disconnect(receive))
+        try:
+            await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ClientGone
+            return work.result()
+        finally:
+            for task in (work, leaving):
+                task.cancel()
+            await asyncio.gather(work, leaving, return_exceptions=True)
+
+    async def _authorization(self, method: str, headers: Headers, route: Route) -> bytes | None:
+        bearer = value_of(headers, b"authorization")
+        if bearer is not None:
+            if cookies.has(headers, cookies.SESSION):
+                raise TwoCredentials
+            return bearer
+        secret = cookies.read(headers, cookies.SESSION)
+        if not route.takes_session or secret is None:
+            return None
+        check_api(method, headers, self._origin)
+        login = await self._sessions.find(secret)
+        if login is None:
+            # Public reading goes on without the session that has ended.
+            if method in {"GET", "HEAD"}:
+                return None
+            raise SessionEnded
+        return f"Bearer {login.tokens.access}".encode()
+
+    def _request(self, scope: Scope, route: Route, headers: Headers, body: bytes | None) -> httpx.Request:
+        base, _ = self._targets[route.service]
+        query = scope["query_string"].decode("ascii")
+        timeout = {"connect": 1.0, "read": route.first_byte_s}
+        return httpx.Request(
+            scope["method"],
+            f"{base}{route.path}?{query}" if query else f"{base}{route.path}",
+            headers=headers,
+            content=body,
+            extensions={"timeout": timeout},
+        )
+
+    async def _answer(self, request: httpx.Request, route: Route, send: Send, caller: Caller) -> int:
+        _, transport = self._targets[route.service]
+        async with asyncio.timeout(route.total_s):
+            response = await transport.handle_async_request(request)
+            try:
+                headers = response_headers(response.headers.raw)
+                sealed = secure(
+                    headers, policy=API_POLICY, request_id=caller.request_id, https=self._origin.startswith("https:")
+                )
+                await send({"type": "http.response.start", "status": response.status_code, "headers": sealed})
+                assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - narrows the type; cannot fail
+                async for chunk in response.stream:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            finally:
+                await response.aclose()
+        return response.status_code
+
+
+async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes | None:
+    """Return the whole body, or None for a request without one.
+
+    At most a mebibyte, so it is kept here rather than streamed: a slow sender cannot hold a service's connection, and
+    a refusal is complete before anything was passed on.
+    """
+    announced = content_length(headers)
+    if announced is None and value_of(headers, b"transfer-encoding") is None:
+        return None
+    if announced is not None and announced > limit:
+        raise TooLarge(max_bytes=limit)
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(_BODY_S):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                parts.append(message.get("body", b""))
+                more = message.get("more_body", False)
+                if sum(map(len, parts)) > limit:
+                    raise TooLarge(max_bytes=limit)
+    except TimeoutError:
+        raise SlowBody from None
+    return b"".join(parts)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

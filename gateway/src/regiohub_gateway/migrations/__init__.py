@@ -1,0 +1,1 @@
+"""Alembic revisions; ``python -m regiohub_gateway.migrations`` brings the database up to date."""

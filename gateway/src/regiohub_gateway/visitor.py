@@ -1,0 +1,26 @@
+"""Who is asking, as the edge found out: the one thing that it hands to the pages."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A logged-in person with a valid access token; pages hide what the roles do not allow, services refuse it."""
+
+    sub: str
+    name: str
+    access_token: str = field(repr=False)
+    csrf: str = field(repr=False)
+    roles: frozenset[str] = frozenset()
+    hubs: frozenset[str] = frozenset()
+    operators: frozenset[str] = frozenset()
+
+    @property
+    def is_operator(self) -> bool:
+        """True for people who run at least one hub."""
+        return bool(self.hubs) or "county-admin" in self.roles
+
+    @property
+    def is_finance(self) -> bool:
+        """True for people who keep a town's or the county's books."""
+        return bool(self.operators) or bool(self.roles & {"county-finance", "county-admin"})

@@ -1,0 +1,69 @@
+"""Times as people in the hub read them: wall time of Europe/Berlin, written in the page's language."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+
+ZONE = ZoneInfo("Europe/Berlin")
+_LOCALES = {"de": "de_DE", "en": "en_GB"}
+_DATE = {"de": "EEE, dd.MM.yyyy", "en": "EEE d MMM yyyy"}
+
+
+class NoSuchTime(ValueError):
+    """The clocks skip this local time."""
+
+
+class TwoSuchTimes(ValueError):
+    """The clocks show this local time twice; both readings are in ``choices``."""
+
+    def __init__(self, choices: tuple[datetime, datetime]) -> None:
+        """Keep both moments, the earlier first."""
+        super().__init__("ambiguous")
+        self.choices = choices
+
+
+def parse(value: str) -> datetime:
+    """Return a moment of a service's JSON as local wall time."""
+    return datetime.fromisoformat(value).astimezone(ZONE)
+
+
+def local(day: date, clock: time) -> datetime:
+    """Return the moment that a person in the hub means; raises :class:`NoSuchTime` or :class:`TwoSuchTimes`."""
+    first, second = (datetime.combine(day, clock, ZONE).replace(fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return first
+    if first.astimezone(UTC).astimezone(ZONE).replace(tzinfo=None) != first.replace(tzinfo=None):
+        raise NoSuchTime
+    raise TwoSuchTimes((first, second))
+
+
+def after(start: datetime, minutes: int) -> datetime:
+    """Return the moment that many real minutes later, as local wall time."""
+    return (start.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(ZONE)
+
+
+def next_step(now: datetime, minutes: int = 30) -> datetime:
+    """Return the start of the raster that begins next, as local wall time."""
+    here = now.astimezone(ZONE).replace(second=0, microsecond=0)
+    return after(here, minutes - here.minute % minutes)
+
+
+def show_date(moment: datetime | date, language: str) -> str:
+    """Return ``Mo., 23.11.2026`` or ``Mon 23 Nov 2026``."""
+    day = moment.astimezone(ZONE).date() if isinstance(moment, datetime) else moment
+    return format_date(day, _DATE[language], locale=_LOCALES[language])
+
+
+def show_time(moment: datetime, language: str) -> str:
+    """Return ``09:30``."""
+    return format_time(moment.astimezone(ZONE), "HH:mm", locale=_LOCALES[language])
+
+
+def show_span(start: datetime, end: datetime, language: str) -> str:
+    """Return date and both times; the end's date only when it is another one."""
+    first, last = start.astimezone(ZONE), end.astimezone(ZONE)
+    until = "24:00" if last.time() == time() and (last - first) <= timedelta(days=1) else show_time(last, language)
+    if until != "24:00" and last.date() != first.date():
+        until = f"{show_date(last, language)}, {until}"
+    return f"{show_date(first, language)}, {show_time(first, language)}–{until}"

@@ -1,0 +1,214 @@
+"""A member's own bookings: list, detail, pay, wait for the payment, cancel."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from regiohub_gateway.web import moments
+from regiohub_gateway.web.api import Api, Refused, api_of
+from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
+from regiohub_gateway.web.reads import Json, documents_of, grant_of, payments_of
+from regiohub_gateway.web.render import go, language_of, link, page
+from regiohub_shared.clock import now
+from regiohub_shared.problem import Unavailable
+
+router = APIRouter(include_in_schema=False)
+_LANGUAGE = "__Host-rh-lang"
+"""Brings people back from the checkout in their language: its way back knows only one address."""
+_FAILED = frozenset({"failed", "expired"})
+
+
+class UnknownCheckout(Unavailable):
+    """The payment page is not where the settings say it is."""
+
+    type, title = "unknown-checkout", "The payment page is not available right now"
+
+
+@router.get("/bookings")
+async def list_page(request: Request) -> Response:
+    """What lies ahead, and what lies behind."""
+    visitor_of(request)
+    items = await api_of(request).items("booking", "/v1/bookings")
+    ahead = [item for item in items if _is_ahead(item)]
+    behind = [item for item in items if not _is_ahead(item)]
+    return page(
+        request, "bookings", ahead=sorted(ahead, key=lambda item: moments.parse(item["starts_at"])), behind=behind
+    )
+
+
+@router.get("/bookings/{booking_id}")
+async def detail_page(request: Request, booking_id: str) -> Response:
+    """One booking with its door key, documents and ways out."""
+    visitor_of(request)
+    api, booking_id = api_of(request), known_id(booking_id)
+    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    hub, grant, documents, payments = await asyncio.gather(
+        api.get("booking", f"/v1/hubs/{booking['hub']}"),
+        grant_of(api, booking_id), documents_of(api, booking_id), payments_of(api, booking_id),
+    )  # fmt: skip
+    return page(
+        request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
+        can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
+    )  # fmt: skip
+
+
+@router.get("/bookings/{booking_id}/pay")
+async def pay_page(request: Request, booking_id: str) -> Response:
+    """Name, address, minutes left and the paying button; the way back from a checkout that was left or declined."""
+    visitor = visitor_of(request)
+    back = _in_their_language(request)
+    if back:
+        return back
+    api, booking_id = api_of(request), known_id(booking_id)
+    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    if booking["status"] in {"confirmed", "checked_in", "completed"}:
+        return go(request, f"/bookings/{booking_id}")
+    payments = await payments_of(api, booking_id)
+    form = Form(values={"name": visitor.name, "country": "DE"}, lists={})
+    return _pay(request, booking, form, payments, None)
+
+
+@router.post("/bookings/{booking_id}/pay")
+async def pay(request: Request, booking_id: str) -> Response:
+    """Start the payment and go to the checkout."""
+    form, api, booking_id = await read_form(request), api_of(request), known_id(booking_id)
+    buyer = _read_buyer(form)
+    key = form.key()
+    if form.errors:
+        booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+        return _pay(request, booking, form, await payments_of(api, booking_id), None)
+    try:
+        order = {"booking_id": booking_id, "buyer": buyer, "locale": language_of(request)}
+        payment = await _start_payment(api, order, key)
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+        return _pay(request, booking, form, await payments_of(api, booking_id), refused)
+    if not payment.get("checkout_url"):
+        return go(request, f"/bookings/{booking_id}/payment")
+    return _to_checkout(request, payment["checkout_url"])
+
+
+@router.get("/bookings/{booking_id}/payment")
+async def payment_page(request: Request, booking_id: str) -> Response:
+    """The way back from the checkout: the payment is being confirmed, usually within seconds."""
+    visitor_of(request)
+    back = _in_their_language(request)
+    if back:
+        return back
+    api, booking_id = api_of(request), known_id(booking_id)
+    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    if booking["status"] in {"confirmed", "checked_in", "completed"}:
+        return go(request, f"/bookings/{booking_id}?paid=1")
+    payments = await payments_of(api, booking_id)
+    waiting = booking["status"] == "held" and not _has_failed(payments)
+    return page(request, "payment", booking=booking, payments=payments, waiting=waiting)
+
+
+@router.get("/bookings/{booking_id}/cancel")
+async def cancel_page(request: Request, booking_id: str) -> Response:
+    """What cancelling means, before it is done."""
+    visitor_of(request)
+    booking = await api_of(request).send("GET", "booking", f"/v1/bookings/{known_id(booking_id)}")
+    return _cancel(request, booking.data, booking.etag, None)
+
+
+@router.post("/bookings/{booking_id}/cancel")
+async def cancel(request: Request, booking_id: str) -> Response:
+    """Cancel; money that was paid goes back by itself."""
+    form, api, booking_id = await read_form(request), api_of(request), known_id(booking_id)
+    try:
+        await send_cancel(api, booking_id, form)
+    except Refused as refused:
+        if refused.status not in {409, 412}:
+            raise
+        fresh = await api.send("GET", "booking", f"/v1/bookings/{booking_id}")
+        return _cancel(request, fresh.data, fresh.etag, refused)
+    return go(request, f"/bookings/{booking_id}")
+
+
+async def send_cancel(api: Api, booking_id: str, form: Form) -> None:
+    """Ask booking to cancel the version that the form showed."""
+    headers = {"if-match": form.etag(), "idempotency-key": form.key()}
+    await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers=headers)
+
+
+def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None) -> Response:
+    status = refused.status if refused else 200
+    return page(
+        request, "cancel", status=status,
+        booking=booking, etag=etag, refused=refused, can_cancel=_can_cancel(booking), action="", back="",
+    )  # fmt: skip
+
+
+def _pay(request: Request, booking: Json, form: Form, payments: list[Json] | None, refused: Refused | None) -> Response:
+    left = _minutes_left(booking)
+    payable = booking["status"] == "held" and left > 0
+    tried = bool(payments) and not any(payment.get("paid_cents") for payment in payments or [])
+    status = refused.status if refused else 422 if form.errors else 200 if payable else 409
+    return page(
+        request, "pay", status=status,
+        booking=booking, form=form, left=left, payable=payable, tried=tried, refused=refused,
+    )  # fmt: skip
+
+
+async def _start_payment(api: Api, order: Json, key: str) -> Json:
+    # The checkout is opened at the provider, which can take its time.
+    answer = await api.send(
+        "POST", "billing", "/v1/payments", body=order, headers={"idempotency-key": key}, read_s=25.0
+    )
+    payment: Json = answer.data
+    return payment
+
+
+def _to_checkout(request: Request, target: str) -> RedirectResponse:
+    parts = urlsplit(target)
+    if f"{parts.scheme}://{parts.netloc}" != request.app.state.checkout_origin:
+        raise UnknownCheckout
+    response = RedirectResponse(target, 303)
+    language = language_of(request)
+    response.set_cookie(_LANGUAGE, language, max_age=7200, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def _in_their_language(request: Request) -> RedirectResponse | None:
+    """Return the way to the English page for who went to the checkout from an English page."""
+    if request.cookies.get(_LANGUAGE) != "en" or language_of(request) == "en":
+        return None
+    response = RedirectResponse(link("en", request.url.path), 303)
+    response.set_cookie(_LANGUAGE, "", max_age=0, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def _read_buyer(form: Form) -> dict[str, str]:
+    names = ("name", "street", "postcode", "city")
+    buyer = {name: form.text(name, longest=120) for name in names}
+    country = form.text("country", longest=2).upper()
+    if len(country) != 2 or not country.isascii() or not country.isalpha():
+        form.errors.setdefault("country", "form.country")
+    return buyer | {"country": country}
+
+
+def _minutes_left(booking: Json) -> int:
+    if not booking.get("hold_until"):
+        return 0
+    return max(0, int((moments.parse(booking["hold_until"]) - now()).total_seconds() // 60))
+
+
+def _is_ahead(booking: Json) -> bool:
+    return (
+        booking["status"] in {"requested", "held", "confirmed", "checked_in"}
+        and moments.parse(booking["ends_at"]) > now()
+    )
+
+
+def _can_cancel(booking: Json) -> bool:
+    """Return whether the button makes sense; booking decides."""
+    return booking["status"] in {"requested", "held", "confirmed"} and moments.parse(booking["starts_at"]) > now()
+
+
+def _has_failed(payments: list[Json] | None) -> bool:
+    return bool(payments) and all(payment.get("status") in _FAILED for payment in payments or [])

@@ -1,0 +1,84 @@
+"""For people who keep a town's books: what waits, what was handed over, what does not match."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from regiohub_gateway.visitor import Visitor
+from regiohub_gateway.web.api import Refused, api_of
+from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
+from regiohub_gateway.web.reads import list_hubs
+from regiohub_gateway.web.render import go, page
+from regiohub_shared.problem import Forbidden
+
+router = APIRouter(prefix="/finance", include_in_schema=False)
+
+
+def _finance(request: Request, operator: str = "") -> Visitor:
+    visitor = visitor_of(request)
+    sees_all = bool(visitor.roles & {"county-finance", "county-admin"})
+    if not (sees_all or (visitor.operators and operator in ({""} | visitor.operators))):
+        raise Forbidden
+    return visitor
+
+
+@router.get("")
+async def operators_page(request: Request) -> Response:
+    """The towns that this person books for; one opens at once."""
+    visitor = _finance(request)
+    operators = sorted(visitor.operators)
+    if visitor.roles & {"county-finance", "county-admin"}:
+        operators = sorted({hub["operator"] for hub in await list_hubs(api_of(request))})
+    if len(operators) == 1:
+        return go(request, f"/finance/{operators[0]}")
+    return page(request, "finance/operators", operators=operators)
+
+
+@router.get("/{operator}")
+async def books_page(request: Request, operator: str) -> Response:
+    """Preview, log and what does not match."""
+    operator = known_slug(operator)
+    _finance(request, operator)
+    return await _books(request, operator, None)
+
+
+@router.post("/{operator}/exports")
+async def export(request: Request, operator: str) -> Response:
+    """Make an immutable batch of what the preview showed."""
+    operator, form = known_slug(operator), await read_form(request)
+    _finance(request, operator)
+    body = {"operator": operator, "productive": form.has("productive")}
+    try:
+        headers = {"idempotency-key": form.key()}
+        batch = (
+            await api_of(request).send("POST", "billing", "/v1/exports", body=body, headers=headers, read_s=12.0)
+        ).data
+    except Refused as refused:
+        if refused.status in {401, 403, 404}:
+            raise
+        return await _books(request, operator, refused)
+    return go(request, f"/finance/{operator}/exports/{batch['id']}")
+
+
+@router.get("/{operator}/exports/{export_id}")
+async def export_page(request: Request, operator: str, export_id: str) -> Response:
+    """One batch: count, sum, check sum, file."""
+    operator, export_id = known_slug(operator), known_id(export_id)
+    _finance(request, operator)
+    batch = await api_of(request).get("billing", f"/v1/exports/{export_id}")
+    return page(request, "finance/export", operator=operator, batch=batch)
+
+
+async def _books(request: Request, operator: str, refused: Refused | None) -> Response:
+    api, query = api_of(request), {"operator": operator}
+    real, test, log, clearing = await asyncio.gather(
+        api.get("billing", "/v1/exports/preview", **query, productive="true"),
+        api.get("billing", "/v1/exports/preview", **query, productive="false"),
+        api.items("billing", "/v1/exports", **query),
+        api.items("billing", "/v1/clearing", **query),
+    )
+    return page(
+        request, "finance/books", status=refused.status if refused else 200,
+        operator=operator, previews=[real, test], log=log, clearing=clearing, refused=refused,
+    )  # fmt: skip

@@ -1,0 +1,35 @@
+"""All pages of the site, and what they need of the app."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from regiohub_gateway.web import errors
+from regiohub_gateway.web.pages import book, bookings, finance, key, legal, operator, public
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class _Assets(StaticFiles):
+    """Files of our own; browsers ask again after an hour, by ETag."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file or 404."""
+        response = await super().get_response(path, scope)
+        if response.status_code == 200:
+            response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+
+
+def routers() -> list[APIRouter]:
+    """Return the routers of all pages."""
+    return [module.router for module in (public, book, bookings, key, operator, finance, legal)]
+
+
+def install(app: FastAPI) -> None:
+    """Add static files and error pages; call it after the routers are in."""
+    app.mount("/static", _Assets(directory=_STATIC), name="static")
+    errors.install(app)

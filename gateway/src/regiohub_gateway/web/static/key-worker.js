@@ -1,0 +1,40 @@
+/* Keeps the door key page and what it loads, so that it opens without a network. Rules /key/ and nothing else. */
+const STORE = "rh-door-key-1";
+const isPage = (url) => /^\/(en\/)?key\/[0-9a-f-]{36}$/.test(url.pathname);
+const isAsset = (url) => url.pathname.startsWith("/static/");
+
+self.addEventListener("install", (event) => event.waitUntil(self.skipWaiting()));
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("message", (event) => {
+  if (Array.isArray(event.data?.keep)) event.waitUntil(keepAll(event.data.keep));
+});
+
+async function keepAll(urls) {
+  const store = await caches.open(STORE);
+  await Promise.all(urls.map(async (text) => {
+    const url = new URL(text, self.location.origin);
+    if (url.origin !== self.location.origin || !(isPage(url) || isAsset(url))) return;
+    const answer = await fetch(url, { credentials: "same-origin" });
+    if (answer.ok && !answer.redirected) await store.put(url.pathname, answer);
+  }));
+}
+
+async function networkFirst(request, url) {
+  const store = await caches.open(STORE);
+  try {
+    const answer = await fetch(request);
+    if (answer.ok && !answer.redirected && answer.type === "basic") await store.put(url.pathname, answer.clone());
+    else if (isPage(url) && (answer.status === 404 || answer.redirected || answer.type === "opaqueredirect")) await store.delete(url.pathname);
+    return answer;
+  } catch (error) {
+    const kept = await store.match(url.pathname);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+self.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (event.request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (isPage(url) || isAsset(url)) event.respondWith(networkFirst(event.request, url));
+});

@@ -1,0 +1,1 @@
+"""HTTP: routes, JSON shapes, who may call."""

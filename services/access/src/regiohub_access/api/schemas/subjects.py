@@ -1,0 +1,69 @@
+"""A person's data as JSON."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from regiohub_access.api.schemas.hubs import DoorEventOut
+from regiohub_access.tables import Grant, Pass
+from regiohub_access.usecases.subjects import SubjectData
+
+
+class SubjectGrant(BaseModel):
+    """A grant of the person."""
+
+    id: UUID
+    booking_id: UUID
+    hub: str
+    status: str
+    created_at: datetime
+    revoked_at: datetime | None
+    first_opened_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Grant) -> Self:
+        """Export a grant."""
+        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields})
+
+
+class SubjectPass(BaseModel):
+    """A pass of the person, without the signed bytes."""
+
+    id: str
+    grant_id: UUID
+    doors: list[int]
+    starts_at: datetime
+    ends_at: datetime
+    issued_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Pass) -> Self:
+        """Export a pass."""
+        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields} | {"id": row.id.hex()})
+
+
+class SubjectOut(BaseModel):
+    """All that access knows of one person."""
+
+    sub: str
+    grants: list[SubjectGrant]
+    passes: list[SubjectPass]
+    door_events: list[DoorEventOut]
+
+    @classmethod
+    def of(cls, sub: str, found: SubjectData) -> Self:
+        """Export a person's data."""
+        return cls(
+            sub=sub, grants=[SubjectGrant.of(row) for row in found.grants],
+            passes=[SubjectPass.of(row) for row in found.passes],
+            door_events=[DoorEventOut.of(row) for row in found.events],
+        )  # fmt: skip
+
+
+class ErasedOut(BaseModel):
+    """How many grants no longer name the person."""
+
+    grants: int

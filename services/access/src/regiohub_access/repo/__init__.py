@@ -1,0 +1,1 @@
+"""The SQL of access, one module per noun, and who may see which row (``visible_to``)."""

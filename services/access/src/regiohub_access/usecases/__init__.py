@@ -1,0 +1,1 @@
+"""What access does, step by step: load, decide, save, emit."""

@@ -1,0 +1,230 @@
+"""A reader synchronises: its events are stored, and it is told what it must know to decide alone."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from regiohub_access.domain.chain import DoorEvent
+from regiohub_access.domain.readers import first_opening
+from regiohub_access.reader import wire
+from regiohub_access.repo import events, grants, passes, places
+from regiohub_access.repo.sealing import Vault
+from regiohub_access.repo.visible import check_is_reader
+from regiohub_access.tables import Grant, Hub, Reader
+from regiohub_access.usecases.keys import ensure_key, published_keys
+from regiohub_access.usecases.pins import complete, grant_of, pin_table, table_digest
+from regiohub_shared import clock
+from regiohub_shared.auth.principal import Principal
+from regiohub_shared.contracts.access import DoorOpened
+from regiohub_shared.db.database import Database
+from regiohub_shared.events.outbox import emit
+
+MAX_WAIT_S = 10
+_POLL_S = 0.5
+_LATE = timedelta(minutes=1)
+_MAX_EPOCH = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What opens the PINs and how long ahead of its window a reader gets one."""
+
+    vault: Vault
+    pins_ahead: timedelta
+
+
+async def synchronise(
+    db: Database, *, principal: Principal, reader_id: str, request: wire.SyncRequest, rules: Rules
+) -> wire.SyncResponse:
+    """Take the events in one transaction; then wait, holding none, until there is news or the time is up.
+
+    Raises :class:`ReaderMismatch` and :class:`ReaderNotFound`. Repeating a request changes nothing.
+    """
+    check_is_reader(principal, reader_id)
+    async with db.session() as session:
+        acked, has_told = await take_report(session, reader_id=reader_id, request=request, rules=rules)
+    deadline = time.monotonic() + min(request.wait_s, MAX_WAIT_S)
+    seen = -1
+    while True:
+        async with db.session() as session:
+            reader = await places.get_reader(session, reader_id)
+            hub = await places.get_hub(session, reader.hub)
+            is_last = has_told or time.monotonic() >= deadline
+            if is_last or hub.change_sequence != seen:
+                answer = await answer_for(session, hub, have=request.have, acked=acked, rules=rules)
+                if is_last or is_news(answer, request.have):
+                    return answer
+            seen = hub.change_sequence
+        await asyncio.sleep(min(_POLL_S, max(deadline - time.monotonic(), 0.01)))
+
+
+# ---------------------------------------------------------------- up
+
+
+async def take_report(
+    session: AsyncSession, *, reader_id: str, request: wire.SyncRequest, rules: Rules
+) -> tuple[int, bool]:
+    """Store what the reader tells; return the last event stored of its chain, and whether any was new."""
+    now = clock.now()
+    reader = await places.get_reader(session, reader_id, lock=True)
+    await ensure_key(session, rules.vault, real_now=clock.real_now())
+    new = await _new_events(session, reader, request)
+    if new:
+        placed = _chained(reader, request.chain, new, now)
+        await _note_openings(session, reader.hub, new, now=now)
+        await events.append(session, reader.hub, placed)
+    _remember(reader, request, new, now)
+    session.add(reader)
+    await _lead_restored(session, reader.hub, request.have)
+    await _note_armed(session, reader, request, rules, now)
+    return (reader.log_sequence if reader.log_id == request.chain else 0), bool(request.events)
+
+
+async def _new_events(session: AsyncSession, reader: Reader, request: wire.SyncRequest) -> list[wire.Event]:
+    """Return the events that are not stored, in order, each once."""
+    by_sequence = {event.seq: event for event in request.events}
+    if reader.log_id == request.chain:
+        by_sequence = {seq: event for seq, event in by_sequence.items() if seq > reader.log_sequence}
+    known = await events.known_sequences(session, reader.id, request.chain, list(by_sequence))
+    return [by_sequence[seq] for seq in sorted(by_sequence.keys() - known)]
+
+
+def _chained(reader: Reader, chain: str, new: Sequence[wire.Event], now: datetime) -> list[DoorEvent]:
+    """Place the events; one that does not fit its predecessor is kept and marked, since the door must go on."""
+    is_same = reader.log_id == chain
+    before = (reader.log_sequence, reader.log_hash) if is_same else (0, wire.GENESIS)
+    placed = []
+    for event in new:
+        fits = (event.seq - 1, event.prev_hash) == before and event.hash == event.computed_hash()
+        before = (event.seq, event.hash)
+        placed.append(_door_event(reader, chain, event, now, is_chained=fits))
+    return placed
+
+
+def _door_event(reader: Reader, chain: str, event: wire.Event, now: datetime, *, is_chained: bool) -> DoorEvent:
+    return DoorEvent(
+        hub=reader.hub, number=0, reader_id=reader.id, reader_log=chain, reader_sequence=event.seq,
+        door=event.door, at=event.at, received_at=now, method=event.kind, decision=event.decision,
+        reason=event.reason, credential=event.pass_id or event.pin_id, late=now - event.at > _LATE,
+        is_chained=is_chained,
+    )  # fmt: skip
+
+
+def _remember(reader: Reader, request: wire.SyncRequest, new: Sequence[wire.Event], now: datetime) -> None:
+    reader.last_sync_at = now
+    reader.deny_epoch, reader.deny_sequence = request.have.epoch, request.have.denylist_seq
+    if new:
+        reader.log_id, reader.log_sequence, reader.log_hash = request.chain, new[-1].seq, new[-1].hash
+
+
+async def _note_openings(session: AsyncSession, hub: str, new: Iterable[wire.Event], *, now: datetime) -> None:
+    """Tell booking of each grant's first opening; an earlier one that arrives later is told again."""
+    opened = await _opened_grants(session, hub, [event for event in new if event.decision == "allowed"])
+    for grant in await grants.lock_many(session, opened):
+        first = first_opening(grant.first_opened_at, opened[grant.id], now=now)
+        if first is not None:
+            grant.first_opened_at, grant.opened_version = first, grant.opened_version + 1
+            session.add(grant)
+            await emit(session, _fact(grant, first), now=clock.real_now())
+
+
+def _fact(grant: Grant, first: datetime) -> DoorOpened:
+    return DoorOpened(
+        grant_id=grant.id, booking_id=grant.booking_id, version=grant.opened_version, first_opened_at=first
+    )
+
+
+async def _opened_grants(session: AsyncSession, hub: str, allowed: Sequence[wire.Event]) -> dict[UUID, datetime]:
+    """Return the earliest opening per grant of this hub; what names no grant here is left out."""
+    by_pass = await events.grants_of_passes(session, hub, [_pass_id(e) for e in allowed if e.pass_id])
+    named = [(by_pass.get(_pass_id(e)) if e.pass_id else grant_of(e.pin_id or ""), e.at) for e in allowed]
+    here = await events.grants_at(session, hub, {grant_id for grant_id, _at in named if grant_id})
+    earliest: dict[UUID, datetime] = {}
+    for grant_id, at in named:
+        if grant_id in here:
+            earliest[grant_id] = min(at, earliest.get(grant_id, at))
+    return earliest
+
+
+def _pass_id(event: wire.Event) -> bytes:
+    try:
+        return bytes.fromhex(event.pass_id or "")
+    except ValueError:
+        return b""
+
+
+async def _lead_restored(session: AsyncSession, slug: str, have: wire.Have) -> None:
+    """Raise the epoch if the reader holds higher numbers than we gave: our database was restored from a backup."""
+    hub = await places.get_hub(session, slug)
+    ahead = have.epoch == hub.epoch and (have.denylist_seq > hub.deny_sequence or have.pins_seq > hub.pins_sequence)
+    if (ahead or have.epoch > hub.epoch) and have.epoch < _MAX_EPOCH:
+        hub = await places.lock_hub(session, slug)
+        hub.epoch = max(hub.epoch, have.epoch) + 1
+        session.add(hub)
+        await session.flush()
+
+
+async def _note_armed(
+    session: AsyncSession, reader: Reader, request: wire.SyncRequest, rules: Rules, now: datetime
+) -> None:
+    table = await pin_table(session, reader.hub, rules.vault, now=now, ahead=rules.pins_ahead)
+    await grants.put_armed(session, reader.id, complete(table, frozenset(request.pins_stored)), now=now)
+
+
+# ---------------------------------------------------------------- down
+
+
+async def answer_for(
+    session: AsyncSession, hub: Hub, *, have: wire.Have, acked: int, rules: Rules
+) -> wire.SyncResponse:
+    """Return what the reader lacks; under another epoch it lacks everything."""
+    now, real_now = clock.now(), clock.real_now()
+    knows = have.epoch == hub.epoch
+    keys = await published_keys(session, real_now=real_now)
+    table = await pin_table(session, hub.slug, rules.vault, now=now, ahead=rules.pins_ahead)
+    hub = await _numbered(session, hub, table_digest(table))
+    doors = await places.list_doors(session, hub.slug)
+    has_pins = knows and have.pins_seq == hub.pins_sequence
+    return wire.SyncResponse(
+        hub=hub.slug,
+        doors=tuple(wire.Door(door.number, door.name) for door in doors),
+        keys=None if knows and have.keys_etag == wire.keys_etag(keys) else keys,
+        denylist=await _denylist(session, hub, after=have.denylist_seq if knows else 0, is_full=not knows, now=now),
+        pins=None if has_pins else wire.PinTable(hub.pins_sequence, table),
+        events_acked=acked,
+        server_time=real_now,
+        epoch=hub.epoch,
+    )
+
+
+async def _numbered(session: AsyncSession, hub: Hub, digest: bytes) -> Hub:
+    """Give the PIN table a new number if it is not the one last numbered, whatever the cause of the change."""
+    if hub.pins_digest == digest:
+        return hub
+    locked = await places.lock_hub(session, hub.slug)
+    if locked.pins_digest != digest:
+        locked.pins_digest, locked.pins_sequence = digest, locked.pins_sequence + 1
+        session.add(locked)
+        await session.flush()
+    return locked
+
+
+async def _denylist(session: AsyncSession, hub: Hub, *, after: int, is_full: bool, now: datetime) -> wire.DenyList:
+    rows = await passes.denied_after(session, hub.slug, after, now=now)
+    entries = tuple(wire.DenyEntry(row.pass_id.hex(), row.ends_at) for row in rows)
+    return wire.DenyList(hub.deny_sequence, is_full, entries)
+
+
+def is_news(answer: wire.SyncResponse, have: wire.Have) -> bool:
+    """Say whether the reader should hear this now rather than when its wait is over."""
+    return (
+        answer.epoch != have.epoch
+        or answer.keys is not None
+        or answer.pins is not None
+        or answer.denylist.seq != have.denylist_seq
+    )

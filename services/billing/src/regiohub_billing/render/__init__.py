@@ -1,0 +1,1 @@
+"""Data in, bytes out: printable documents and files for the finance office."""

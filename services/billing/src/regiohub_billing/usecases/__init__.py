@@ -1,0 +1,1 @@
+"""The order of steps: load, decide, save, emit."""

@@ -1,0 +1,86 @@
+"""``python -m regiohub_billing.worker``: deliver facts, make provider calls, handle webhooks, watch the clock."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from regiohub_shared.clock import now, real_now
+from regiohub_shared.db.database import Database
+from regiohub_shared.events.relay import Relay, Target
+from regiohub_shared.events.worker import every, run_loops
+from regiohub_shared.log import configure_logging, get_logger
+
+from .repo import bookings, calls
+from .settings import Settings
+from .usecases import audit, intents, settling, webhooks
+from .wiring import booking_http, make_provider
+
+_log = get_logger(__name__)
+
+
+def drain(work: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
+    """Return a round that repeats ``work`` until nothing is due."""
+
+    async def round_() -> None:
+        while await work():
+            pass
+
+    return round_
+
+
+async def settle_stuck(db: Database) -> int:
+    """Try again what stopped on a problem, for example a tax rule that has been added since."""
+    async with db.session() as session:
+        stuck = await bookings.list_stuck(session, limit=100)
+    for booking_id in stuck:
+        async with db.session() as session:
+            await settling.settle(session, booking_id=booking_id, now=now())
+    return len(stuck)
+
+
+async def verify_chains(db: Database) -> None:
+    """Look for a change in issued documents and journal; a find is an alarm in the log."""
+    async with db.session() as session:
+        broken = await audit.broken_chains(session)
+    for row in broken:
+        _log.error("chain_broken", **row)
+
+
+async def tidy(db: Database) -> None:
+    """Drop what nobody needs any more."""
+    async with db.session() as session:
+        await calls.drop_old(session, now=real_now())
+
+
+async def run(settings: Settings) -> None:
+    """Run all loops until SIGTERM."""
+    configure_logging("billing-worker", settings.log_level)
+    db, provider, http = (
+        Database(settings.database_url, pool_size=settings.pool_size),
+        make_provider(settings),
+        booking_http(settings),
+    )
+    relay = Relay(db, "/billing", [Target("booking", http)])
+    try:
+        await run_loops(
+            relay.run,
+            every(0.3, "provider_calls", drain(lambda: intents.work_due(db, provider))),
+            every(0.3, "webhooks", drain(lambda: webhooks.work_due(db, provider))),
+            every(2.0, "overdue", lambda: intents.end_overdue(db)),
+            every(5.0, "look_again", lambda: intents.look_again(db, provider)),
+            every(30.0, "stuck", lambda: settle_stuck(db)),
+            every(3600.0, "chains", lambda: verify_chains(db)),
+            every(3600.0, "tidy", lambda: tidy(db)),
+        )
+    finally:
+        await http.aclose()
+        await provider.close()
+        await db.close()
+
+
+def main() -> None:
+    """Run with the environment's settings."""
+    asyncio.run(run(Settings()))
+
+
+if __name__ == "__main__":
+    main()

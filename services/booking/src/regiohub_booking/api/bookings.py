@@ -1,0 +1,149 @@
+"""A member's bookings: make, read, list, cancel."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from regiohub_booking.api.deps import (
+    CursorQuery,
+    InvalidCursor,
+    InvalidIfMatch,
+    KnownMemberDep,
+    LimitQuery,
+    MemberDep,
+    VersionDep,
+    link_next,
+    read_id,
+    tag,
+    write_cursor,
+)
+from regiohub_booking.api.schemas import BookingCreate, BookingList, BookingPublic, SlotPublic
+from regiohub_booking.domain.booking import Ask, Booking
+from regiohub_booking.domain.hours import NonexistentLocalTime
+from regiohub_booking.domain.occupancy import LinesOverlap
+from regiohub_booking.domain.rules import (
+    AlreadyBegun,
+    BeyondHorizon,
+    InThePast,
+    NotBookable,
+    OffGrid,
+    OutsideOpeningHours,
+    SeveralHubs,
+    SlotTaken,
+    TooLong,
+    TooManyHolds,
+    TooShort,
+)
+from regiohub_booking.domain.slot import EndBeforeStart, Slot
+from regiohub_booking.domain.states import IllegalTransition
+from regiohub_booking.repo import bookings
+from regiohub_booking.usecases.availability import alternatives
+from regiohub_booking.usecases.change import cancel_booking
+from regiohub_booking.usecases.create import ResourceChanged, create_booking
+from regiohub_shared.auth.deps import PrincipalDep
+from regiohub_shared.clock import now
+from regiohub_shared.db.database import Database, SessionDep
+from regiohub_shared.idempotency import (
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    RequestInFlight,
+    Stored,
+    attempt,
+    require_key,
+)
+from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired, Problem
+from regiohub_shared.web.errors import problems
+
+router = APIRouter(tags=["bookings"])
+_ROUTE = "POST /v1/bookings"
+_REFUSALS = problems(
+    SlotTaken, OffGrid, TooShort, TooLong, InThePast, BeyondHorizon, OutsideOpeningHours, NotBookable, SeveralHubs,
+    LinesOverlap, TooManyHolds, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
+    IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
+)  # fmt: skip
+
+
+def _render(booking: Booking) -> Any:
+    return BookingPublic.of(booking).model_dump(mode="json")
+
+
+@router.post(
+    "/v1/bookings", summary="Make a booking", status_code=201, response_model=BookingPublic, responses=_REFUSALS
+)
+async def make_booking(
+    wish: BookingCreate, request: Request, caller: KnownMemberDep, key: Annotated[str, Depends(require_key)]
+) -> Response:
+    """Hold the slots for 35 minutes until they are paid; free of charge means confirmed at once.
+
+    All lines or none. A taken slot answers 409 `slot-taken` with `alternatives` (next free slots of the resource)
+    and `resources` (what else is free at that time).
+    """
+    asks = [Ask(line.resource_id, line.start, line.end) for line in wish.lines]
+    wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=wish.model_dump(mode="json"))
+    db: Database = request.app.state.db
+    try:
+        # Not the shared dependency: the locks have to be gone before alternatives are looked for.
+        async with db.transaction() as connection:
+            stored = await create_booking(connection, asks=asks, wanted=wanted, render=_render, now=now())
+    except SlotTaken as taken:
+        await _offer_others(db, asks[0], taken)
+        raise
+    return _answer(stored)
+
+
+async def _offer_others(db: Database, ask: Ask, taken: Problem) -> None:
+    async with db.session() as session:
+        later, beside = await alternatives(
+            session, resource_id=ask.resource_id, slot=Slot(ask.start, ask.end), now=now()
+        )
+    taken.params |= {
+        "alternatives": [SlotPublic.of(offer).model_dump(mode="json") for offer in later],
+        "resources": [SlotPublic.of(offer).model_dump(mode="json") for offer in beside],
+    }
+
+
+def _answer(stored: Stored) -> Response:
+    headers = {"ETag": f'"{stored.body["version"]}"', "Location": f"/v1/bookings/{stored.body['id']}"}
+    return JSONResponse(stored.body, status_code=stored.status, headers=headers)
+
+
+@router.get("/v1/bookings", summary="List my bookings", responses=problems(InvalidCursor))
+async def list_bookings(
+    *,
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    caller: MemberDep,
+    limit: LimitQuery = 20,
+    cursor: CursorQuery = None,
+) -> BookingList:
+    """The caller's own, newest first."""
+    found = await bookings.list_own(session, sub=caller.sub, before=read_id(cursor), limit=limit + 1)
+    following = write_cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    link_next(request, response, following)
+    return BookingList(items=[BookingPublic.of(booking) for booking in found[:limit]], next=following)
+
+
+@router.get("/v1/bookings/{booking_id}", summary="Show a booking", responses=problems(NotFound))
+async def get_booking(booking_id: UUID, session: SessionDep, caller: PrincipalDep, response: Response) -> BookingPublic:
+    """The caller's own, or one in a hub that they run; any other is 404."""
+    booking = await bookings.get_visible(session, booking_id, caller)
+    tag(response, booking.version)
+    return BookingPublic.of(booking)
+
+
+_CANCEL = problems(
+    NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch, IllegalTransition, AlreadyBegun
+)  # fmt: skip
+
+
+@router.post("/v1/bookings/{booking_id}/cancel", summary="Cancel a booking", responses=_CANCEL)
+async def cancel(
+    booking_id: UUID, session: SessionDep, caller: PrincipalDep, version: VersionDep, response: Response
+) -> BookingPublic:
+    """Full refund. Members cancel before the start, the hub's operator before the end."""
+    booking = await cancel_booking(session, principal=caller, booking_id=booking_id, version=version, now=now())
+    tag(response, booking.version)
+    return BookingPublic.of(booking)

@@ -1,0 +1,136 @@
+"""The rules that a slot must keep; each refusal names its rule and, where it can, what would work."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from regiohub_booking.domain.slot import Slot
+from regiohub_shared.problem import Conflict, TooManyRequests
+
+HOLD = timedelta(minutes=35)
+"""How long a slot waits for its payment; a checkout page lives at least 31 minutes at the provider."""
+MAX_UNPAID_HOLDS = 3
+MAX_LINES = 50
+
+
+class OffGrid(Conflict):
+    """Start or length does not fit the raster."""
+
+    type, title = "off-grid", "The slot does not fit the resource's raster"
+
+
+class TooShort(Conflict):
+    """Shorter than the resource allows."""
+
+    type, title = "too-short", "The slot is too short"
+
+
+class TooLong(Conflict):
+    """Longer than the resource allows."""
+
+    type, title = "too-long", "The slot is too long"
+
+
+class InThePast(Conflict):
+    """The slot began too long ago."""
+
+    type, title = "in-the-past", "The slot lies in the past"
+
+
+class BeyondHorizon(Conflict):
+    """Too far ahead."""
+
+    type, title = "beyond-horizon", "The slot lies too far ahead"
+
+
+class OutsideOpeningHours(Conflict):
+    """Not open all the time; ``open`` lists the opening times around it."""
+
+    type, title = "outside-opening-hours", "The resource is not open all that time"
+
+
+class NotBookable(Conflict):
+    """The resource is switched off."""
+
+    type, title = "not-bookable", "This resource cannot be booked at present"
+
+
+class SeveralHubs(Conflict):
+    """A booking belongs to one hub, because one operator is paid for it."""
+
+    type, title = "several-hubs", "All lines of a booking must be in one hub"
+
+
+class TooManyHolds(TooManyRequests):
+    """The member has as many unpaid holds as allowed."""
+
+    type, title = "too-many-holds", "Pay or cancel one of your open bookings first"
+
+
+class SlotTaken(Conflict):
+    """Someone else was first; ``alternatives`` are free slots, ``resources`` are free at that time."""
+
+    type, title = "slot-taken", "This slot is taken"
+
+
+class AlreadyBegun(Conflict):
+    """A member can cancel only before the start."""
+
+    type, title = "already-begun", "The booking has already begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Limits of one resource; all lengths are minutes unless the name says otherwise."""
+
+    granularity: int
+    shortest: int
+    longest: int
+    horizon_days: int
+
+    @property
+    def step(self) -> timedelta:
+        """Return the raster as a length of time."""
+        return timedelta(minutes=self.granularity)
+
+
+def _check_raster(slot: Slot, rules: Rules, zone: ZoneInfo) -> None:
+    """Starts count from local midnight; the length counts in real minutes, also when clocks change."""
+    local = slot.start.astimezone(zone)
+    on_grid = (local.hour * 60 + local.minute) % rules.granularity == 0 and not (local.second or local.microsecond)
+    if not on_grid or slot.duration % rules.step:
+        raise OffGrid(
+            f"Start and length are multiples of {rules.granularity} minutes.", granularity_minutes=rules.granularity
+        )
+
+
+def check_slot(slot: Slot, *, rules: Rules, openings: Iterable[Slot], zone: ZoneInfo, now: datetime) -> None:
+    """Raise the first broken rule; ``openings`` are the opening times (UTC, merged) around the slot.
+
+    The step of the raster that is running may still be booked: who stands at the door now can come in now.
+    """
+    if slot.start <= now - rules.step:
+        raise InThePast(
+            "The slot began before the current step of the raster.", earliest=(now - rules.step).isoformat()
+        )
+    if slot.end > now + timedelta(days=rules.horizon_days):
+        latest = now + timedelta(days=rules.horizon_days)
+        raise BeyondHorizon(f"Bookings reach {rules.horizon_days} days ahead.", latest=latest.isoformat())
+    if slot.duration < timedelta(minutes=rules.shortest):
+        raise TooShort(f"The shortest booking is {rules.shortest} minutes.", min_minutes=rules.shortest)
+    if slot.duration > timedelta(minutes=rules.longest):
+        raise TooLong(f"The longest booking is {rules.longest} minutes.", max_minutes=rules.longest)
+    _check_raster(slot, rules, zone)
+    near = list(openings)
+    if not any(opening.contains(slot) for opening in near):
+        shown = [
+            {"start": o.start.astimezone(zone).isoformat(), "end": o.end.astimezone(zone).isoformat()} for o in near[:7]
+        ]
+        raise OutsideOpeningHours("The slot leaves the opening hours.", open=shown)
+
+
+def check_cancel(*, starts_at: datetime, ends_at: datetime, now: datetime, by_operator: bool) -> None:
+    """Raise :class:`AlreadyBegun`: a member cancels before the start, the hub's operator before the end."""
+    if now >= (ends_at if by_operator else starts_at):
+        raise AlreadyBegun("Bookings can be cancelled before they start.", starts_at=starts_at.isoformat())

@@ -1,0 +1,55 @@
+"""Names and mail addresses of members: the only place in all services that holds them for bookings."""
+
+from datetime import datetime
+
+from regiohub_booking.repo.statement import On, Row, Statement, fetch, run
+from regiohub_shared.ids import new_id
+
+_KNOWN = Statement("SELECT 1 AS known FROM member WHERE sub = :sub")
+_ADD = Statement(
+    "INSERT INTO member (sub, name, mail, read_at) VALUES (:sub, :name, :mail, :now) ON CONFLICT DO NOTHING"
+)
+_EXPORT = Statement("SELECT name, mail, read_at FROM member WHERE sub = :sub")
+_OPEN = Statement(
+    "SELECT count(*) AS open FROM booking WHERE sub = :sub AND status IN ('requested', 'held', 'confirmed', 'checked_in')"
+)
+_ERASE = tuple(
+    Statement(sql)
+    for sql in (
+        "DELETE FROM member WHERE sub = :sub",
+        "DELETE FROM idempotency_key WHERE sub = :sub",
+        """DELETE FROM outbox_delivery d USING outbox o WHERE o.id = d.outbox_id AND d.delivered_at IS NOT NULL
+           AND o.subject IN (SELECT CAST(id AS text) FROM booking WHERE sub = :sub)""",
+        """DELETE FROM outbox o WHERE o.subject IN (SELECT CAST(id AS text) FROM booking WHERE sub = :sub)
+           AND NOT EXISTS (SELECT FROM outbox_delivery d WHERE d.outbox_id = o.id)""",
+    )
+)
+_RENAME = Statement("UPDATE booking SET sub = :pseudonym WHERE sub = :sub")
+
+
+async def is_known(on: On, sub: str) -> bool:
+    """Whether name and mail were read before."""
+    return bool(await fetch(on, _KNOWN, sub=sub))
+
+
+async def add_member(on: On, *, sub: str, name: str, mail: str | None, now: datetime) -> None:
+    """Keep name and verified mail; a second reader changes nothing."""
+    await run(on, _ADD, sub=sub, name=name, mail=mail, now=now)
+
+
+async def find_member(on: On, sub: str) -> Row | None:
+    """Return name, mail and the time of reading."""
+    rows = await fetch(on, _EXPORT, sub=sub)
+    return rows[0] if rows else None
+
+
+async def count_open(on: On, sub: str) -> int:
+    """Return how many bookings of the member are not over yet."""
+    return int((await fetch(on, _OPEN, sub=sub))[0]["open"])
+
+
+async def erase(on: On, sub: str) -> None:
+    """Delete what names the member; bookings stay for the accounts under a pseudonym that leads nowhere."""
+    for statement in _ERASE:
+        await run(on, statement, sub=sub)
+    await run(on, _RENAME, sub=sub, pseudonym=f"erased-{new_id()}")

@@ -1,0 +1,152 @@
+"""What is free: always read fresh, lapsed holds not counted, cost independent of the past."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from regiohub_booking.domain.booking import Place
+from regiohub_booking.domain.hours import day_slot, local_date, raster
+from regiohub_booking.domain.occupancy import blocked
+from regiohub_booking.domain.price import Quote
+from regiohub_booking.domain.rules import TooLong, TooShort
+from regiohub_booking.domain.slot import Slot, subtract
+from regiohub_booking.repo import occupancy, places
+from regiohub_booking.repo.statement import On
+from regiohub_shared.problem import Problem
+
+_CHUNK = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A free slot of a resource with its price."""
+
+    place: Place
+    slot: Slot
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a resource can be had for a slot; ``refusal`` is the reason if it cannot ("slot-taken" or a rule)."""
+
+    place: Place
+    offer: Offer | None
+    refusal: str | None
+
+
+def _free(place: Place, window: Slot, busy: dict[UUID, list[tuple[Slot, bool]]], now: datetime) -> list[Slot]:
+    """Return where a core slot may lie inside ``window``: open, not taken, not in the past."""
+    rows = [row for leaf in place.leaves for row in busy.get(leaf, ())]
+    taken = blocked(rows, place.before, place.after)
+    earliest = now - place.rules.step
+    if earliest > window.start:
+        if earliest >= window.end:
+            return []
+        # A slot has to start after ``earliest`` (exclusive); the raster makes a microsecond enough.
+        window = Slot(earliest + timedelta(microseconds=1), window.end)
+    inside = [
+        Slot(max(o.start, window.start), min(o.end, window.end)) for o in place.openings(window) if o.overlaps(window)
+    ]
+    return subtract(inside, taken)
+
+
+async def _busy(on: On, found: Sequence[Place], window: Slot, now: datetime) -> dict[UUID, list[tuple[Slot, bool]]]:
+    """Return what lies in the window and, for buffers, just beside it."""
+    before = max((place.before for place in found), default=timedelta())
+    after = max((place.after for place in found), default=timedelta())
+    leaves = {leaf for place in found for leaf in place.leaves}
+    return await occupancy.list_busy(on, leaves, window.widened(before, after), now=now)
+
+
+async def judge_slot(on: On, *, hub: str | None, slot: Slot, now: datetime) -> list[Verdict]:
+    """Return every active resource of one hub (or of all) with its price for ``slot``, or why it cannot be had."""
+    found = [
+        place_ for row in await places.list_place_rows(on, hub=hub) if (place_ := places.place_from(row)).is_active
+    ]
+    busy = await _busy(on, found, slot, now)
+    return [_verdict(place, slot, busy, now) for place in found]
+
+
+def _verdict(place: Place, slot: Slot, busy: dict[UUID, list[tuple[Slot, bool]]], now: datetime) -> Verdict:
+    try:
+        place.check(slot, now)
+    except Problem as refusal:
+        return Verdict(place, None, refusal.type)
+    rows = [row for leaf in place.leaves for row in busy.get(leaf, ())]
+    if any(taken.overlaps(slot) for taken in blocked(rows, place.before, place.after)):
+        return Verdict(place, None, "slot-taken")
+    return Verdict(place, Offer(place, slot, place.quote(slot)), None)
+
+
+def _length(place: Place, minutes: int) -> timedelta:
+    """Return the length on the raster; raises the named refusal for one that the resource does not offer."""
+    if minutes < place.rules.shortest:
+        raise TooShort(f"The shortest booking is {place.rules.shortest} minutes.", min_minutes=place.rules.shortest)
+    if minutes > place.rules.longest:
+        raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
+    step = place.rules.granularity
+    return timedelta(minutes=-(-minutes // step) * step)
+
+
+def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime) -> Iterator[Offer]:
+    """Yield the bookable slots on the raster of each local day, in order; ``free`` is sorted and disjoint."""
+    latest = now + timedelta(days=place.rules.horizon_days)
+    for gap in free:
+        day, last = local_date(gap.start, place.zone), local_date(gap.end, place.zone)
+        while day <= last:
+            for start in raster(day, place.rules.granularity, place.zone):
+                if gap.start <= start and start + length <= min(gap.end, latest):
+                    slot = Slot(start, start + length)
+                    yield Offer(place, slot, place.quote(slot))
+            day += timedelta(days=1)
+
+
+async def free_slots(on: On, *, resource_id: UUID, day: date, minutes: int, now: datetime) -> list[Offer]:
+    """Return all free slots of ``minutes`` that start on the local ``day``.
+
+    Raises ``NotFound``, ``TooShort``, ``TooLong``.
+    """
+    place = (await places.get_places(on, [resource_id]))[resource_id]
+    length = _length(place, minutes)
+    whole = day_slot(day, place.zone)
+    window = Slot(whole.start, whole.end + length)
+    if not place.is_active or window.start > now + timedelta(days=place.rules.horizon_days):
+        return []
+    busy = await _busy(on, [place], window, now)
+    offers = _offers(place, _free(place, window, busy, now), length, now)
+    return [offer for offer in offers if offer.slot.start < whole.end]
+
+
+async def next_free(
+    on: On, *, resource_id: UUID, after: datetime, minutes: int, now: datetime, count: int = 3
+) -> list[Offer]:
+    """Return the next ``count`` free slots that start at or after ``after``, up to the horizon.
+
+    Raises ``NotFound``, ``TooShort``, ``TooLong``.
+    """
+    place = (await places.get_places(on, [resource_id]))[resource_id]
+    length = _length(place, minutes)
+    offers: list[Offer] = []
+    start, last = max(after, now - place.rules.step), now + timedelta(days=place.rules.horizon_days)
+    while place.is_active and start < last and len(offers) < count:
+        window = Slot(start, start + _CHUNK + length)
+        busy = await _busy(on, [place], window, now)
+        end = start + _CHUNK
+        found = (
+            offer for offer in _offers(place, _free(place, window, busy, now), length, now) if offer.slot.start < end
+        )
+        offers += islice(found, count - len(offers))
+        start = end
+    return offers
+
+
+async def alternatives(on: On, *, resource_id: UUID, slot: Slot, now: datetime) -> tuple[list[Offer], list[Offer]]:
+    """Return for a taken slot: the next free slots of the same resource, and what else is free in the hub then."""
+    place = (await places.get_places(on, [resource_id]))[resource_id]
+    minutes = int(slot.duration / timedelta(minutes=1))
+    later = await next_free(on, resource_id=resource_id, after=slot.start, minutes=minutes, now=now)
+    beside = [v.offer for v in await judge_slot(on, hub=place.hub, slot=slot, now=now) if v.offer]
+    return later, [offer for offer in beside if offer.place.id != resource_id][:5]

@@ -1,0 +1,137 @@
+"""Close a room or a hub for a time, and open it again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from regiohub_booking.domain.booking import Booking
+from regiohub_booking.domain.slot import Slot
+from regiohub_booking.domain.states import Event, can
+from regiohub_booking.repo import occupancy, places
+from regiohub_booking.tables import Closure
+from regiohub_booking.usecases.facts import record
+from regiohub_shared.auth.principal import Principal
+from regiohub_shared.ids import new_id
+from regiohub_shared.problem import Conflict, Forbidden, NotFound
+
+
+class ClosureConflicts(Conflict):
+    """Bookings lie in that time; ``bookings`` lists them, ``cancel_conflicting`` would cancel them."""
+
+    type, title = "closure-conflicts", "There are bookings in that time"
+
+
+class ClosureOverUse(Conflict):
+    """Someone is there right now: a checked-in booking cannot be cancelled."""
+
+    type, title = "closure-over-use", "Someone is using it at that time"
+
+
+class ClosureInThePast(Conflict):
+    """It would end before it is made."""
+
+    type, title = "closure-in-the-past", "The closure lies in the past"
+
+
+def require_operator(principal: Principal, hub: str) -> None:
+    """Raise ``Forbidden`` for anyone who does not run the hub (hubs themselves are public, so no 404)."""
+    if not principal.is_operator_of(hub):
+        raise Forbidden("This hub is run by someone else.", hub=hub)
+
+
+async def create_closure(
+    session: AsyncSession,
+    *,
+    principal: Principal,
+    hub: str,
+    resource_id: UUID | None,
+    slot: Slot,
+    reason: str,
+    cancel_conflicting: bool,
+    now: datetime,
+) -> Closure:
+    """Close one resource, or the whole hub if ``resource_id`` is None.
+
+    Bookings in the way are listed in the refusal, or cancelled with full refund in the same transaction.
+    """
+    await places.get_hub(session, hub)
+    require_operator(principal, hub)
+    if slot.end <= now:
+        raise ClosureInThePast
+    leaves = await _leaves(session, hub, resource_id)
+    await occupancy.lock_leaves(session, leaves)
+    found = await occupancy.lock_booked(session, leaves, slot)
+    await _clear(session, found, cancel_conflicting=cancel_conflicting, now=now)
+    closure = Closure(
+        id=new_id(), hub=hub, resource_id=resource_id, starts_at=slot.start, ends_at=slot.end, reason=reason,
+        created_by=principal.sub, created_at=now,
+    )  # fmt: skip
+    session.add(closure)
+    await session.flush()
+    if leaves and not await occupancy.insert_closure(session, closure.id, leaves, slot):
+        raise ClosureConflicts("A booking arrived at this moment; please try again.", bookings=[])
+    return closure
+
+
+async def _leaves(session: AsyncSession, hub: str, resource_id: UUID | None) -> list[UUID]:
+    if resource_id is None:
+        return await places.list_leaf_ids(session, hub)
+    place = (await places.get_places(session, [resource_id]))[resource_id]
+    if place.hub != hub:
+        raise NotFound(f"There is no resource {resource_id} in this hub.", resource_id=str(resource_id))
+    return list(place.leaves)
+
+
+async def _clear(session: AsyncSession, found: Sequence[Booking], *, cancel_conflicting: bool, now: datetime) -> None:
+    """End lapsed holds, then refuse or cancel what is left."""
+    for booking in found:
+        if booking.is_lapsed(now):
+            await record(session, booking.expire(now))
+    left = [booking for booking in found if not booking.is_lapsed(now)]
+    in_use = [booking for booking in left if not can(booking.status, Event.CANCEL)]
+    if in_use:
+        raise ClosureOverUse("Close it from a later time on.", bookings=_listed(in_use))
+    if left and not cancel_conflicting:
+        raise ClosureConflicts(f"{len(left)} bookings lie in that time.", bookings=_listed(left))
+    for booking in left:
+        await record(session, booking.cancel(now, "closure"))
+
+
+def _listed(found: Sequence[Booking]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(booking.id), "code": booking.code, "status": booking.status.value,
+            "starts_at": booking.starts_at.isoformat(), "ends_at": booking.ends_at.isoformat(),
+            "gross_cents": booking.gross_cents,
+        }
+        for booking in found
+    ]  # fmt: skip
+
+
+async def list_closures(session: AsyncSession, hub: str, *, now: datetime) -> Sequence[Closure]:
+    """Return running and coming closures of a hub."""
+    query = select(Closure).where(Closure.hub == hub, col(Closure.ends_at) > now).order_by(col(Closure.starts_at))
+    return (await session.exec(query)).all()
+
+
+async def delete_closure(session: AsyncSession, *, principal: Principal, closure_id: UUID) -> None:
+    """Open again; raises ``NotFound``, ``Forbidden``."""
+    query = select(Closure).where(Closure.id == closure_id).with_for_update()
+    closure = (await session.exec(query)).one_or_none()
+    if closure is None:
+        raise NotFound("There is no such closure.")
+    require_operator(principal, closure.hub)
+    await occupancy.reopen(session, closure.id)
+    await session.delete(closure)
+    await session.flush()
+
+
+async def close_new_leaf(session: AsyncSession, *, hub: str, resource_id: UUID, now: datetime) -> None:
+    """Give a new leaf the rows of the hub-wide closures that are still to come."""
+    for closure in await list_closures(session, hub, now=now):
+        if closure.resource_id is None:
+            await occupancy.insert_closure(session, closure.id, [resource_id], Slot(closure.starts_at, closure.ends_at))

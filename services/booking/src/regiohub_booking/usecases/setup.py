@@ -1,0 +1,207 @@
+"""Operators, hubs, resources, hours: put by the county, mended by the hub's operator."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from regiohub_booking.domain.hours import Opening, check_week
+from regiohub_booking.domain.slot import Slot
+from regiohub_booking.repo import occupancy, places
+from regiohub_booking.tables import Hub, Operator, Resource
+from regiohub_booking.usecases.change import check_version
+from regiohub_booking.usecases.closure import close_new_leaf, require_operator
+from regiohub_shared.auth.principal import Principal
+from regiohub_shared.problem import Conflict, NotFound, PreconditionRequired
+
+_FAR = timedelta(days=3650)
+
+
+class InvalidParts(Conflict):
+    """Parts are leaves of the same hub; a part has no parts, a whole is nobody's part."""
+
+    type, title = "invalid-parts", "These parts do not fit"
+
+
+class PartsInUse(Conflict):
+    """Bookings or closures are still to come on leaves that would change."""
+
+    type, title = "parts-in-use", "The parts cannot change while bookings or closures are to come"
+
+
+class HubIsFixed(Conflict):
+    """A resource stays in its hub, a hub with its operator: documents were issued for it."""
+
+    type, title = "hub-is-fixed", "This cannot move"
+
+
+def _check_match(current: int, wanted: int | None) -> None:
+    """An existing thing changes only for someone who saw its newest version."""
+    if wanted is None:
+        raise PreconditionRequired("It exists already; send If-Match with its version.", version=current)
+    check_version(current, wanted)
+
+
+async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: int | None) -> Operator:
+    """Create or replace; repeating the same content changes nothing and needs no version."""
+    found = await places.find_operator(session, slug)
+    if found is None:
+        found = Operator(slug=slug, **values)
+        session.add(found)
+    elif any(getattr(found, key) != value for key, value in values.items()):
+        _check_match(found.version, version)
+        places.apply(found, {**values, "version": found.version + 1})
+    await session.flush()
+    return found
+
+
+async def put_hub(
+    session: AsyncSession, *, slug: str, values: Mapping[str, Any], week: Iterable[Opening], version: int | None
+) -> Hub:
+    """Create or replace a hub with its weekly hours. Raises ``NotFound`` for an unknown operator."""
+    wanted = sorted(week)
+    check_week(wanted)
+    if await places.find_operator(session, values["operator"]) is None:
+        raise NotFound(f"There is no operator {values['operator']}.")
+    found = await places.find_hub(session, slug, lock=True)
+    if found is None:
+        found = Hub(slug=slug, **values)
+        session.add(found)
+        await session.flush()
+        await places.replace_week(session, slug, None, wanted)
+        return found
+    if found.operator != values["operator"]:
+        raise HubIsFixed("A hub stays with its operator.")
+    changed = any(getattr(found, key) != value for key, value in values.items())
+    if changed or await places.list_week(session, slug) != wanted:
+        _check_match(found.version, version)
+        places.apply(found, {**values, "version": found.version + 1})
+        await places.replace_week(session, slug, None, wanted)
+    await session.flush()
+    return found
+
+
+async def put_hours(
+    session: AsyncSession, *, principal: Principal, slug: str, week: Iterable[Opening], version: int
+) -> Hub:
+    """Replace the weekly hours of a hub; bookings that exist stay as they are."""
+    wanted = sorted(week)
+    hub = await places.get_hub(session, slug, lock=True)
+    require_operator(principal, slug)
+    check_week(wanted)
+    check_version(hub.version, version)
+    places.apply(hub, {"version": hub.version + 1})
+    await places.replace_week(session, slug, None, wanted)
+    return hub
+
+
+async def patch_resource(
+    session: AsyncSession,
+    *,
+    principal: Principal,
+    resource_id: UUID,
+    values: Mapping[str, Any],
+    week: Iterable[Opening] | None,
+    version: int,
+) -> Resource:
+    """Change name, description, price, rules, own hours or the switch; prices of bookings are frozen.
+
+    ``week`` None keeps the hours, an empty one falls back to those of the hub.
+    """
+    found = await places.get_resource(session, resource_id)
+    require_operator(principal, found.hub)
+    check_version(found.version, version)
+    changed = places.apply(found, values)
+    if week is not None:
+        wanted = sorted(week)
+        check_week(wanted)
+        changed = changed or await places.list_week(session, found.hub, resource_id) != wanted
+        await places.replace_week(session, found.hub, resource_id, wanted)
+    if changed:
+        places.apply(found, {"version": found.version + 1})
+    await session.flush()
+    return found
+
+
+async def put_resource(
+    session: AsyncSession,
+    *,
+    resource_id: UUID,
+    values: Mapping[str, Any],
+    parts: Iterable[UUID],
+    week: Iterable[Opening],
+    version: int | None,
+    now: datetime,
+) -> Resource:
+    """Create or replace a resource with parts and own hours (none: the hub's).
+
+    Raises ``NotFound`` for an unknown hub, :class:`HubIsFixed`, :class:`InvalidParts`, :class:`PartsInUse`.
+    """
+    wanted_week, wanted_parts = sorted(week), set(parts)
+    check_week(wanted_week)
+    hub: str = values["hub"]
+    await places.get_hub(session, hub)
+    await _check_parts(session, resource_id, hub, wanted_parts)
+    found = await places.find_resource(session, resource_id)
+    if found is None:
+        return await _add_resource(
+            session, resource_id=resource_id, values=values, parts=wanted_parts, week=wanted_week, now=now
+        )
+    if found.hub != hub:
+        raise HubIsFixed("A resource stays in its hub.")
+    old_parts = (await places.list_parts(session, [resource_id])).get(resource_id, set())
+    changed = any(getattr(found, key) != value for key, value in values.items())
+    if changed or old_parts != wanted_parts or await places.list_week(session, hub, resource_id) != wanted_week:
+        _check_match(found.version, version)
+        await _change_parts(session, resource_id, old_parts, wanted_parts, now)
+        await places.replace_week(session, hub, resource_id, wanted_week)
+        places.apply(found, {**values, "version": found.version + 1})
+        await session.flush()
+    return found
+
+
+async def _add_resource(
+    session: AsyncSession,
+    *,
+    resource_id: UUID,
+    values: Mapping[str, Any],
+    parts: set[UUID],
+    week: list[Opening],
+    now: datetime,
+) -> Resource:
+    made = Resource(id=resource_id, **values)
+    session.add(made)
+    await session.flush()
+    await places.replace_parts(session, resource_id, parts)
+    await places.replace_week(session, made.hub, resource_id, week)
+    if not parts:
+        await close_new_leaf(session, hub=made.hub, resource_id=resource_id, now=now)
+    return made
+
+
+async def _check_parts(session: AsyncSession, resource_id: UUID, hub: str, parts: set[UUID]) -> None:
+    if not parts:
+        return
+    found = await places.get_places(session, parts)
+    if resource_id in parts or any(place.hub != hub for place in found.values()):
+        raise InvalidParts("Parts are other resources of the same hub.")
+    if any(place.leaves != (place.id,) for place in found.values()):
+        raise InvalidParts("A part has no parts of its own; list its leaves.")
+    if await places.is_part(session, resource_id):
+        raise InvalidParts("It is a part of another resource itself.")
+
+
+async def _change_parts(
+    session: AsyncSession, resource_id: UUID, old: set[UUID], new: set[UUID], now: datetime
+) -> None:
+    """Change what a whole consists of while nobody can book it; rows of coming bookings would point elsewhere."""
+    if old == new:
+        return
+    leaves = sorted((old or {resource_id}) | (new or {resource_id}))
+    await occupancy.lock_leaves(session, leaves)
+    busy = await occupancy.list_busy(session, leaves, Slot(now, now + _FAR), now=now)
+    if busy:
+        raise PartsInUse("Wait for the last booking or lift the closure first.")
+    await places.replace_parts(session, resource_id, new)

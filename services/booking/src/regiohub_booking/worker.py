@@ -1,0 +1,69 @@
+"""Booking's worker process: ``python -m regiohub_booking.worker``. Any number may run side by side."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from regiohub_booking.settings import Settings
+from regiohub_booking.usecases.change import complete_over, expire_lapsed
+from regiohub_booking.usecases.mail import send_due
+from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
+from regiohub_shared.clock import now
+from regiohub_shared.db.database import Database
+from regiohub_shared.events.relay import Relay, Target
+from regiohub_shared.events.worker import every, run_loops
+from regiohub_shared.http.client import make_client
+from regiohub_shared.log import configure_logging
+
+_BATCH = 50
+
+
+def in_batches(db: Database, step: Callable[..., Awaitable[int]]) -> Callable[[], Awaitable[None]]:
+    """Return a round that repeats ``step`` in transactions of its own until there is nothing left to do."""
+
+    async def work() -> None:
+        moment: datetime = now()
+        while True:
+            async with db.session() as session:
+                done = await _one(session, step, moment)
+            if done < _BATCH:
+                return
+
+    return work
+
+
+async def _one(session: AsyncSession, step: Callable[..., Awaitable[int]], moment: datetime) -> int:
+    return await step(session, now=moment, limit=_BATCH)
+
+
+async def main(settings: Settings) -> None:
+    """Relay facts, end lapsed holds, complete what is over, send mails; until SIGTERM."""
+    db = Database(settings.database_url, pool_size=settings.pool_size)
+    auth = ServiceAuth(ServiceTokens(settings))
+
+    async def mail() -> None:
+        while await send_due(db, settings):
+            continue
+
+    try:
+        async with (
+            make_client(settings.access_url, timeout_s=settings.http_timeout_s, auth=auth) as access,
+            make_client(settings.billing_url, timeout_s=settings.http_timeout_s, auth=auth) as billing,
+        ):
+            relay = Relay(db, "/booking", [Target("access", access), Target("billing", billing)])
+            await run_loops(
+                relay.run,
+                every(settings.sweep_every_s, "sweep", in_batches(db, expire_lapsed)),
+                every(settings.complete_every_s, "complete", in_batches(db, complete_over)),
+                every(settings.mail_every_s, "mail", mail),
+            )
+    finally:
+        await db.close()
+
+
+if __name__ == "__main__":
+    chosen = Settings()
+    configure_logging("booking-worker", chosen.log_level)
+    asyncio.run(main(chosen))

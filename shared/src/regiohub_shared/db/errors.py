@@ -1,0 +1,47 @@
+"""PostgreSQL's SQLSTATE, whichever driver wrapped it."""
+
+from collections.abc import Iterator
+
+RETRY = frozenset({"40P01", "40001"})
+"""deadlock_detected, serialization_failure: the same request may succeed at once."""
+BUSY = frozenset({"55P03", "57014", "57P01", "57P02", "57P03", "08000", "08003", "08006", "08001", "53300"})
+"""lock_not_available, query_canceled, shutdowns, lost connections: come back in a moment."""
+BAD_VALUE = frozenset({"22021", "22P05", "22003", "22007", "22008", "22P02", "22023"})
+"""Text or numbers that no column can hold (NUL, out of range, overflow)."""
+
+
+def sqlstate(error: BaseException) -> str:
+    """Return the five-letter code found on the error or what it wraps, else an empty string."""
+    seen: BaseException | None = error
+    while seen is not None:
+        code = getattr(seen, "sqlstate", None) or getattr(getattr(seen, "orig", None), "sqlstate", None)
+        if code:
+            return str(code)
+        seen = seen.__cause__
+    return ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it wraps, driver by driver."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = getattr(seen, "orig", None) or seen.__cause__
+
+
+def is_bad_value(error: BaseException) -> bool:
+    """Say whether PostgreSQL, or asyncpg before it, found a value that no column can hold.
+
+    A wrong Python type is not one: that is our bug.
+    """
+    if sqlstate(error) in BAD_VALUE:
+        return True
+    return any(isinstance(seen, (OverflowError, UnicodeEncodeError)) for seen in _chain(error))
+
+
+def is_connection_error(error: BaseException) -> bool:
+    """Say whether the database could not be reached at all."""
+    return any(
+        isinstance(seen, (ConnectionError, TimeoutError)) or "TimeoutError" in type(seen).__name__
+        for seen in _chain(error)
+    )

@@ -1,0 +1,62 @@
+"""Migrations: Alembic under an advisory lock, with timeouts, so that replicas cannot race."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+_LOCK = 7_201_905_533
+"""Any constant: whoever migrates this database holds it."""
+
+
+def _config(script_location: Path, url: str = "") -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(script_location))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    return config
+
+
+def head(script_location: Path) -> str:
+    """Return the newest revision that the code knows."""
+    revision = ScriptDirectory.from_config(_config(script_location)).get_current_head()
+    return revision or ""
+
+
+def run_migrations(script_location: Path, url: str, revision: str = "head") -> None:
+    """Bring the database at ``url`` (owner role) to ``revision``; a second caller waits, then finds nothing to do."""
+    command.upgrade(_config(script_location, url), revision)
+
+
+def _migrate(connection: Connection, metadata: MetaData) -> None:
+    context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
+    with context.begin_transaction():
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        context.run_migrations()
+
+
+async def _run(url: str, metadata: MetaData) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate, metadata)
+        await connection.commit()
+    await engine.dispose()
+
+
+def run_env(metadata: MetaData) -> None:
+    """The whole of a service's ``migrations/env.py``."""
+    asyncio.run(_run(context.config.attributes["url"], metadata))
+
+
+def main(script_location: Path, url: str) -> None:
+    """Command line of a service's migration job."""
+    parser = argparse.ArgumentParser(description="Bring this service's database to the newest schema")
+    parser.add_argument("revision", nargs="?", default="head")
+    run_migrations(script_location, url, parser.parse_args().revision)

@@ -1,0 +1,29 @@
+"""HTTP clients that pass the request id and the trace on, with every timeout explicit."""
+
+import httpx
+import structlog
+
+
+async def _pass_on(request: httpx.Request) -> None:
+    bound = structlog.contextvars.get_contextvars()
+    for key, header in (("request_id", "X-Request-ID"), ("traceparent", "traceparent")):
+        if key in bound and header not in request.headers:
+            request.headers[header] = str(bound[key])
+
+
+def make_client(
+    base_url: str = "",
+    *,
+    timeout_s: float = 5.0,
+    auth: httpx.Auth | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """Return a client; share it, one per neighbour. ``transport`` is the seam for tests."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)),
+        auth=auth,
+        transport=transport,
+        trust_env=False,
+        event_hooks={"request": [_pass_on]},
+    )

@@ -1,0 +1,80 @@
+"""Structured logs: one JSON object a line, with request and trace id, never with a secret, PIN, name or mail."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_KEYS = re.compile(
+    r"(token|secret|password|authorization|cookie|pins?$|^pin_code|mail|^(first_?|last_?|family_?|given_?)?name$)",
+    re.IGNORECASE,
+)
+_SECRET_TEXT = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]+"  # JWT
+    r"|RH1:\S+"
+    r"|(?:sk|whsec|rk)_\w+"
+    r"|[\w.+-]+@[\w-]+\.[\w.]+",
+)
+
+
+def _clean(value: Any) -> Any:
+    """Return the value without secrets, however deep they sit."""
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub("[redacted]", value)
+    if isinstance(value, Mapping):
+        return {key: "[redacted]" if _SECRET_KEYS.search(str(key)) else _clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_clean(item) for item in value]
+    return value if isinstance(value, (int, float, bool, type(None))) else _clean(str(value))
+
+
+def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if _SECRET_KEYS.search(key):
+            event[key] = "[redacted]"
+        elif not key.startswith("_"):  # structlog's own record of the standard library
+            event[key] = _clean(value)
+    return event
+
+
+def configure_logging(service: str, level: str = "INFO") -> None:
+    """Send structlog's and the standard library's records to stdout as JSON."""
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        structlog.processors.format_exc_info,
+        _redact,
+    ]
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+            foreign_pre_chain=processors,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # httpx logs full URLs at INFO, uvicorn's access log knows no request id: ours replaces both.
+    for name in ("httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(name).setLevel("WARNING")
+    structlog.configure(
+        processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger; call it with an event name and key-value pairs."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
+    return logger

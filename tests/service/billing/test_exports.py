@@ -1,0 +1,187 @@
+"""The treasury's file: preview, immutable batch, byte for byte again, each row once, each town its own."""
+
+import asyncio
+import csv
+import hashlib
+import io
+
+import pytest
+
+from tests.service.billing.world import World, a_booking, county, finance, member
+
+BENDORF, MAYEN = finance("stadt-bendorf"), finance("stadt-mayen")
+
+
+async def make(world: World, key: str = "k", *, productive: bool = False, headers=BENDORF, operator="stadt-bendorf"):
+    body = {"operator": operator, "productive": productive}
+    return await world.client.post("/v1/exports", json=body, headers=headers | {"Idempotency-Key": key})
+
+
+async def preview(world: World, *, productive: bool = False, headers=BENDORF):
+    params: dict[str, str | bool] = {"operator": "stadt-bendorf", "productive": productive}
+    return await world.client.get("/v1/exports/preview", params=params, headers=headers)
+
+
+def read(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("cp1252"), newline=""), delimiter=";"))
+
+
+async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(world: World):
+    kept, cancelled, lost = a_booking(1200), a_booking(999, 107, codes=("S19", "S07")), a_booking(500)
+    await world.confirmed(kept)
+    await world.confirmed(cancelled)
+    payment = await world.paid(lost)
+    await world.tell(cancelled.cancel())
+    await world.tell(lost.expire().judge(payment["id"], "refund"))
+    await world.work()
+    shown = (await preview(world)).json()
+    made = await make(world)
+
+    assert made.status_code == 201, made.text
+    batch = made.json()
+    assert (
+        (shown["count"], shown["sum_cents"])
+        == (batch["row_count"], batch["sum_cents"])
+        == (10, 2 * 1200 + 4 * 1106 + 2 * 500)
+    )
+    file = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
+    assert hashlib.sha256(file.content).hexdigest() == batch["sha256"]
+    assert batch["file_name"] in file.headers["content-disposition"]
+    rows = read(file.content)
+    assert [list(row.values()) for row in rows[1:-1]] == shown["rows"][1:-1]
+    types = [row["Satzart"] for row in rows]
+    assert {kind: types.count(kind) for kind in "VSAIRN"} == {"V": 1, "S": 3, "A": 2, "I": 3, "R": 2, "N": 1}
+    assert rows[-1]["LfdNr"] == str(len(rows))
+    assert rows[-1]["Betrag brutto"] == f"{batch['sum_cents'] // 100},{batch['sum_cents'] % 100:02d}"
+    receipts = {row["Zahlungsreferenz"]: row["Betrag brutto"] for row in rows if row["Satzart"] == "I"}
+    listed = (await world.sandbox.get("/v1/payment_intents", params={"limit": 3})).json()["data"]
+    assert receipts == {pi["id"]: f"{pi['amount'] // 100},{pi['amount'] % 100:02d}" for pi in listed}
+
+
+async def test_each_row_is_exported_once(world: World):
+    await world.confirmed(a_booking(1200))
+    first = (await make(world)).json()
+    nothing = await make(world, "k2")
+    await world.confirmed(a_booking(700))
+    second = (await make(world, "k3")).json()
+
+    assert (nothing.status_code, nothing.json()["type"]) == (409, "/problems/nothing-to-export")
+    assert (first["row_count"], second["row_count"]) == (2, 2)
+    assert (first["number"], second["number"]) == (1, 2)
+    twice = await world.rows("SELECT entry_id, part FROM export_row GROUP BY 1, 2 HAVING count(*) > 1")
+    assert twice == []
+
+
+async def test_rivals_make_one_batch(world: World):
+    await world.confirmed(a_booking(1200))
+    answers = await asyncio.gather(*(make(world, f"k{n}") for n in range(5)))
+
+    assert sorted(a.status_code for a in answers) == [201, 409, 409, 409, 409]
+    assert [row["number"] for row in await world.rows("SELECT number FROM export_batch")] == [1]
+
+
+async def test_a_key_replays_its_batch(world: World):
+    await world.confirmed(a_booking(1200))
+    first, again, other = await make(world), await make(world), await make(world, productive=True)
+
+    assert (first.json(), first.status_code) == (again.json(), again.status_code)
+    assert other.status_code == 422
+
+
+async def test_a_file_stays_the_same_byte_for_byte(world: World):
+    await world.confirmed(a_booking(1200))
+    batch = (await make(world)).json()
+    first = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
+    await world.confirmed(a_booking(100))
+    again = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=county())
+
+    assert first.content == again.content
+    assert first.headers["etag"] == f'"{batch["sha256"]}"'
+
+
+async def test_a_productive_export_refuses_sandbox_documents(world: World):
+    story = a_booking(1200)
+    await world.confirmed(story)
+    (invoice,) = await world.documents(story)
+    refused = await make(world, productive=True)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/sandbox-documents")
+    assert invoice["number"] in refused.json()["numbers"]
+    assert invoice["number"] in (await preview(world, productive=True)).json()["blocking"]
+    assert await world.rows("SELECT 1 FROM export_batch") == []
+    assert (await make(world, "k2")).status_code == 201
+    empty = await make(world, "k3", productive=True)
+    assert empty.json()["type"] == "/problems/nothing-to-export"
+
+
+async def test_a_productive_export_takes_the_real_ones_and_a_trial_does_not_use_them_up(world: World):
+    story = a_booking(1200)
+    payment = await world.paid(story)
+    await make(world)
+    await world.rows("UPDATE payment SET livemode = true", owner=True)
+    await world.tell(story.confirm(payment["id"]))
+    trial = await make(world, "k2")
+    real = await make(world, "k3", productive=True)
+
+    assert trial.json()["type"] == "/problems/nothing-to-export"
+    assert real.status_code == 201, real.text
+    file = await world.client.get(f"/v1/exports/{real.json()['id']}/file", headers=BENDORF)
+    assert [row["BelegNr"][:2] for row in read(file.content) if row["Satzart"] == "S"] == ["R-"]
+
+
+async def test_one_town_can_neither_list_nor_load_anothers(world: World):
+    await world.confirmed(a_booking(1200))
+    batch = (await make(world)).json()
+    paths = [
+        "/v1/exports?operator=stadt-bendorf", "/v1/exports/preview?operator=stadt-bendorf",
+        f"/v1/exports/{batch['id']}", f"/v1/exports/{batch['id']}/file", "/v1/clearing?operator=stadt-bendorf",
+    ]  # fmt: skip
+    for path in paths:
+        for headers, status in (
+            (BENDORF, 200), (MAYEN, 404), (county(), 200), (member(), 403), (county("county-admin"), 403), ({}, 401),
+        ):  # fmt: skip
+            answer = await world.client.get(path, headers=headers)
+            assert (path, answer.status_code) == (path, status)
+    assert (await make(world, headers=MAYEN)).status_code == 404
+    assert (await make(world, headers=member())).status_code == 403
+
+
+async def test_lists_are_paged_by_cursor(world: World):
+    for n in range(3):
+        await world.confirmed(a_booking(1000 + n))
+        await make(world, f"k{n}")
+    seen, path = [], "/v1/exports?operator=stadt-bendorf&limit=2"
+    while path:
+        answer = await world.client.get(path, headers=BENDORF)
+        seen += [item["number"] for item in answer.json()["items"]]
+        link = answer.headers.get("link")
+        assert bool(link) == bool(answer.json()["next"])
+        path = link.split(">")[0].lstrip("<") if link else ""
+
+    assert seen == [3, 2, 1]
+
+
+async def test_replaced_and_neutralised_texts_are_listed(world: World):
+    story = a_booking(1200)
+    await world.tell(story)
+    buyer = {"name": "=Łukasz", "street": "Hauptstraße 1", "postcode": "56170", "city": "Bendorf", "country": "DE"}
+    payment = (await world.ask(story, buyer=buyer)).json()
+    await world.press(payment)
+    await world.webhooks()
+    await world.tell(story.confirm(payment["id"]))
+    batch = (await make(world)).json()
+    file = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
+
+    assert batch["replaced"] == [{"position": 3, "column": "Name1", "original": "=Łukasz", "written": "=Lukasz"}]
+    assert "'=Lukasz" in [row["Name1"] for row in read(file.content)]
+
+
+async def test_an_operator_without_books_is_not_there(world: World):
+    answer = await make(world, headers=county(), operator="stadt-mayen")
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"operator": "stadt-bendorf"}, {"operator": "Ä", "productive": True}])
+async def test_a_malformed_order_is_refused(world: World, body):
+    answer = await world.client.post("/v1/exports", json=body, headers=BENDORF | {"Idempotency-Key": "k"})
+    assert answer.status_code == 422

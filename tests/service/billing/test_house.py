@@ -1,0 +1,171 @@
+"""Sellers, roles, a member's data, schema and health."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from regiohub_billing.tables import Base
+from regiohub_shared.clock import real_now
+from regiohub_shared.ids import new_id
+from tests.service.billing.world import (
+    BUYER,
+    MEMBER,
+    SELLER,
+    World,
+    a_booking,
+    county,
+    finance,
+    member,
+    service,
+)
+
+ADMIN = county("county-admin")
+
+
+async def test_a_seller_is_replaced_under_its_etag_and_repeated_freely(world: World):
+    path = "/v1/sellers/stadt-bendorf"
+    same = await world.put_seller()
+    blind = await world.put_seller(name="Anders")
+    stale = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"7"'})
+    good = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"1"'})
+    read = await world.client.get(path, headers=ADMIN)
+
+    assert (same.status_code, same.headers["etag"]) == (200, '"1"')
+    assert (blind.status_code, stale.status_code, good.status_code) == (428, 412, 200)
+    assert (read.json()["name"], read.headers["etag"]) == ("Anders", '"2"')
+
+
+async def test_a_seller_that_could_not_issue_is_refused(world: World):
+    rule = SELLER["tax_rules"][0]
+    refused: tuple[dict[str, Any], ...] = (
+        {"tax_rules": []}, {"tax_rules": [rule, rule]}, {"tax_rules": [rule | {"category": "E"}]},
+        {"tax_rules": [rule | {"category": "E", "rate_percent": "0"}]}, {"tax_rules": [rule | {"tax_code": "X99"}]},
+        {"tax_number": "", "vat_id": ""}, {"hkr_profile": "unknown"}, {"accounts": {"debtor": "=1+1"}}, {"unknown": 1},
+    )  # fmt: skip
+    for changes in refused:
+        assert (await world.put_seller("stadt-mayen", **changes)).status_code == 422
+    assert len(await world.rows("SELECT 1 FROM seller")) == 1
+
+
+ANYTHING = str(UUID(int=7))
+ROUTES: dict[tuple[str, str], tuple[int, int, int, int, int, int]] = {
+    # nobody, member, finance of another town, county-finance, county-admin, foreign service
+    ("POST", "/v1/payments"): (401, 404, 404, 404, 404, 403),
+    ("GET", "/v1/payments"): (401, 404, 404, 404, 404, 404),
+    ("GET", "/v1/documents"): (401, 404, 404, 404, 404, 404),
+    ("GET", "/v1/documents/{document_id}"): (401, 404, 404, 404, 404, 404),
+    ("POST", "/v1/webhooks/stripe"): (400, 400, 400, 400, 400, 400),
+    ("GET", "/v1/exports/preview"): (401, 403, 404, 200, 403, 403),
+    ("POST", "/v1/exports"): (401, 403, 404, 409, 403, 403),
+    ("GET", "/v1/exports"): (401, 403, 404, 200, 403, 403),
+    ("GET", "/v1/exports/{export_id}"): (401, 403, 404, 404, 403, 403),
+    ("GET", "/v1/exports/{export_id}/file"): (401, 403, 404, 404, 403, 403),
+    ("GET", "/v1/clearing"): (401, 403, 404, 200, 403, 403),
+    ("GET", "/v1/sellers/{operator}"): (401, 403, 403, 403, 200, 403),
+    ("PUT", "/v1/sellers/{operator}"): (401, 403, 403, 403, 200, 403),
+    ("POST", "/internal/events"): (401, 403, 403, 403, 403, 403),
+    ("GET", "/internal/subjects/{sub}"): (401, 403, 403, 403, 403, 403),
+    ("DELETE", "/internal/subjects/{sub}"): (401, 403, 403, 403, 403, 403),
+}
+PUBLIC = {"/healthz", "/readyz", "/metrics"}
+BODIES = {
+    "/v1/payments": {"booking_id": ANYTHING, "buyer": BUYER},
+    "/v1/exports": {"operator": "stadt-bendorf", "productive": False},
+    "/v1/sellers/{operator}": SELLER,
+}
+
+
+def routes(world: World) -> set[tuple[str, str]]:
+    schema = world.app.openapi()["paths"]
+    found = {(method.upper(), path) for path, methods in schema.items() for method in methods}
+    return {(method, path) for method, path in found if path not in PUBLIC}
+
+
+async def test_every_route_knows_every_role(world: World):
+    assert routes(world) == set(ROUTES)
+    callers: tuple[dict[str, str], ...] = (
+        {},
+        member(),
+        finance("stadt-mayen"),
+        county(),
+        ADMIN,
+        service("regiohub-access"),
+    )
+    for (method, path), expected in ROUTES.items():
+        url = path.format(document_id=ANYTHING, export_id=ANYTHING, operator="stadt-bendorf", sub=MEMBER)
+        query = {"operator": "stadt-bendorf"} if "export" in path or "clearing" in path else {"booking_id": ANYTHING}
+        for headers, status in zip(callers, expected, strict=True):
+            sent = headers | {"Idempotency-Key": str(new_id())}
+            answer = await world.client.request(method, url, params=query, json=BODIES.get(path), headers=sent)
+            assert (method, path, answer.status_code) == (method, path, status)
+
+
+async def test_a_members_data_can_be_read_and_forgotten_but_documents_stay(world: World):
+    kept, dropped = a_booking(1200), a_booking(500)
+    await world.confirmed(kept)
+    await world.tell(dropped)
+    await world.open(dropped)
+    await world.rows("UPDATE payment SET status = 'expired' WHERE booking_id = $1", dropped.fact.booking_id, owner=True)
+    held = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
+    gone = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
+    empty = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
+
+    assert {name: len(rows) for name, rows in held.json().items()} == {
+        "charges": 2, "payments": 2, "refunds": 0, "documents": 1,
+    }  # fmt: skip
+    assert gone.status_code == 204
+    assert all(rows == [] for rows in empty.json().values())
+    assert await world.rows("SELECT 1 FROM payment WHERE buyer <> '{}'") == []
+    assert (await world.rows("SELECT buyer ->> 'name' AS name FROM document"))[0]["name"] == BUYER["name"]
+    await world.tell(kept.but(status="checked_in"))
+    assert await world.rows("SELECT 1 FROM charge WHERE sub = $1", MEMBER) == []
+
+
+async def test_facts_carry_no_name(world: World):
+    await world.confirmed(a_booking())
+    data = await world.rows("SELECT data::text AS data FROM outbox")
+    assert data
+    assert all("Erika" not in row["data"] for row in data)
+
+
+async def test_the_migration_is_the_schema(world: World):
+    def compare(connection: Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection), Base.metadata)
+
+    engine = create_async_engine(world.urls.owner.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.connect() as connection:
+        assert await connection.run_sync(compare) == []
+    await engine.dispose()
+
+
+async def test_readiness_tells_what_limps_and_stays_ready(world: World):
+    assert (await world.client.get("/readyz")).json() == {"status": "ready", "degraded": {}}
+    await world.rows(
+        "INSERT INTO clearing_item (id, kind, source, operator, amount_cents, currency, detail, created_at) "
+        "VALUES ($1, 'refund_failed', 'x', '', 1, 'EUR', '', $2)", new_id(), real_now(),
+    )  # fmt: skip
+    await world.rows(
+        "INSERT INTO stripe_event VALUES ('evt_1', 'x', 'y', $1, '', false, '{}', $1, NULL, 0, NULL, $1, '')",
+        real_now() - timedelta(hours=1),
+    )
+    answer = await world.client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "degraded", "degraded": {"clearing": 1, "webhooks_waiting": 1}}
+
+
+async def test_only_booking_may_tell_us_about_bookings(world: World):
+    envelope = {
+        "specversion": "1.0", "id": str(new_id()), "source": "/x", "type": "regiohub.booking.changed", "subject": "x",
+        "time": real_now().isoformat(), "sequence": 1, "data": {},
+    }  # fmt: skip
+    for headers in (service("regiohub-access"), service("regiohub-gateway"), member()):
+        assert (await world.client.post("/internal/events", json=envelope, headers=headers)).status_code == 403
+    broken = await world.client.post("/internal/events", json=envelope, headers=service())
+    assert broken.status_code == 422
+    assert await world.rows("SELECT 1 FROM inbox") == []

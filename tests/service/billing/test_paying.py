@@ -1,0 +1,235 @@
+"""From a held booking to a paid one."""
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+
+from regiohub_shared.clock import now, real_now
+from regiohub_shared.ids import new_id
+from tests.service.billing.world import BUYER, World, a_booking, member
+
+
+async def test_a_payment_page_belongs_to_the_hold(world: World):
+    story = a_booking(1200, 333)
+    await world.tell(story)
+    payment = await world.open(story)
+
+    assert payment["amount_cents"] == 1533
+    assert payment["status"] == "open"
+    left = datetime.fromisoformat(payment["expires_at"]) - real_now()
+    assert timedelta(minutes=34) < left <= timedelta(minutes=36)
+    found = (await world.sandbox.get("/v1/checkout/sessions", params={"limit": 1})).json()["data"][0]
+    assert found["metadata"] == {"payment_id": payment["id"], "booking_id": str(story.fact.booking_id)}
+    assert found["payment_method_types"] == ["card"]
+    assert found["success_url"].endswith(f"/bookings/{story.fact.booking_id}/payment")
+
+
+async def test_paying_is_told_to_booking_once(world: World):
+    story = a_booking()
+    payment = await world.paid(story)
+    await world.webhooks()
+
+    found = (await world.payments(story))[0]
+    assert (found["status"], found["paid_cents"], found["refunded_cents"]) == ("succeeded", 1200, 0)
+    facts = await world.facts()
+    assert [(f["payment_id"], f["paid_cents"], f["version"]) for f in facts] == [(payment["id"], 1200, 1)]
+    assert facts[0]["paid_at"] is not None
+    assert await world.documents(story) == []
+    assert await world.balances() == {"1361": 1200, "1593": -1200}
+
+
+async def test_asking_again_reopens_the_same_page_with_the_newest_buyer(world: World):
+    story = a_booking()
+    await world.tell(story)
+    first = await world.open(story)
+    again = await world.ask(story, buyer=BUYER | {"name": "Muster GmbH"})
+
+    assert again.status_code == 200
+    assert again.json() == first
+    await world.press(first)
+    await world.webhooks()
+    await world.tell(story.confirm(first["id"]))
+    buyer = (await world.rows("SELECT buyer ->> 'name' AS name FROM document"))[0]["name"]
+    assert buyer == "Muster GmbH"
+
+
+async def test_a_key_replays_its_answer_and_refuses_another_body(world: World):
+    story = a_booking()
+    await world.tell(story)
+    first = await world.ask(story, key="k-1")
+    again = await world.ask(story, key="k-1")
+    other = await world.ask(story, key="k-1", buyer=BUYER | {"city": "Mayen"})
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert len(await world.payments(story)) == 1
+
+
+async def test_many_at_once_open_one_page(world: World):
+    story = a_booking()
+    await world.tell(story)
+    answers = await asyncio.gather(*(world.ask(story) for _ in range(6)))
+
+    assert {a.status_code for a in answers} <= {200, 201, 409}
+    assert sum(a.status_code == 201 for a in answers) == 1
+    assert all("Retry-After" in a.headers for a in answers if a.status_code == 409)
+    assert len(await world.payments(story)) == 1
+
+
+async def test_a_booking_whose_fact_is_still_on_the_way_is_read_once(world: World):
+    story = a_booking()
+    world.booking_knows[str(story.fact.booking_id)] = story.fact.model_dump(mode="json")
+    payment = await world.open(story)
+
+    assert payment["amount_cents"] == 1200
+    await world.tell(story)
+    assert len(await world.payments(story)) == 1
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another's"])
+async def test_others_and_unknown_bookings_are_not_there(world: World, whose: str):
+    story = a_booking()
+    if whose == "another's":
+        await world.tell(story)
+    headers = member("someone-else") | {"Idempotency-Key": "k"}
+    body = {"booking_id": str(story.fact.booking_id), "buyer": BUYER}
+    answer = await world.client.post("/v1/payments", json=body, headers=headers)
+
+    assert answer.status_code == 404
+    assert await world.rows("SELECT 1 FROM payment") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "type_"),
+    [
+        ({"status": "confirmed"}, "nothing-to-pay"),
+        ({"status": "expired"}, "nothing-to-pay"),
+        ({"hold_until": now() - timedelta(seconds=1)}, "nothing-to-pay"),
+        ({"operator": "stadt-mayen"}, "seller-incomplete"),
+    ],
+)
+async def test_money_that_could_not_be_kept_is_refused(world: World, changes, type_):
+    story = a_booking().but(**changes)
+    await world.tell(story)
+    answer = await world.ask(story)
+
+    assert (answer.status_code, answer.json()["type"]) == (409, f"/problems/{type_}")
+    assert await world.rows("SELECT 1 FROM payment") == []
+    assert await world.rows("SELECT 1 FROM idempotency_key") == []
+
+
+async def test_without_a_tax_rule_and_below_half_a_euro_nothing_is_opened(world: World):
+    for story, type_ in ((a_booking(1200, codes=("K19",)), "no-tax-rule"), (a_booking(49), "amount-too-small")):
+        await world.tell(story)
+        assert (await world.ask(story)).json()["type"] == f"/problems/{type_}"
+
+
+async def test_a_paid_booking_that_is_not_confirmed_yet_cannot_be_paid_again(world: World):
+    story = a_booking()
+    await world.paid(story)
+    answer = await world.ask(story)
+
+    assert answer.json()["type"] == "/problems/nothing-to-pay"
+    assert answer.json()["paid"] is True
+
+
+async def test_a_declined_card_leaves_the_page_open(world: World):
+    story = a_booking()
+    await world.tell(story)
+    payment = await world.open(story)
+    await world.press(payment, "decline")
+    await world.webhooks()
+
+    assert (await world.payments(story))[0]["status"] == "open"
+    assert (await world.ask(story)).json()["checkout_url"] == payment["checkout_url"]
+    await world.press(payment)
+    await world.webhooks()
+    assert (await world.payments(story))[0]["status"] == "succeeded"
+
+
+async def test_a_malformed_buyer_is_refused(world: World):
+    story = a_booking()
+    await world.tell(story)
+    for buyer in (
+        BUYER | {"name": " "}, BUYER | {"name": "a\nb"}, BUYER | {"country": "Germany"}, BUYER | {"mail": "x"},
+        {"name": "nur ein Name"}, BUYER | {"postcode": "1"},
+    ):  # fmt: skip
+        assert (await world.ask(story, buyer=buyer)).status_code == 422
+
+
+async def test_a_key_is_required(world: World):
+    body = {"booking_id": str(new_id()), "buyer": BUYER}
+    answer = await world.client.post("/v1/payments", json=body, headers=member())
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/idempotency-key-missing")
+
+
+async def test_when_stripe_does_not_answer_the_same_request_follows_under_the_same_key(world: World, monkeypatch):
+    story = a_booking()
+    await world.tell(story)
+    lost = httpx.URL("http://127.0.0.1:9")
+    good = world.provider._client._requestor._options.base_addresses["api"]
+    monkeypatch.setitem(world.provider._client._requestor._options.base_addresses, "api", str(lost))
+    down = await world.ask(story, key="k-1")
+    monkeypatch.setitem(world.provider._client._requestor._options.base_addresses, "api", good)
+
+    assert (down.status_code, down.json()["type"]) == (503, "/problems/payment-provider-unavailable")
+    assert "Retry-After" in down.headers
+    again = await world.ask(story, key="k-1")
+    assert again.status_code == 201
+    assert len(await world.payments(story)) == 1
+    keys = await world.rows("SELECT idempotency_key, attempt FROM provider_intent")
+    assert [tuple(row) for row in keys] == [(f"cs:{again.json()['id']}:1", 1)]
+
+
+async def test_a_caller_that_died_in_the_call_is_finished_by_the_worker(world: World):
+    """The answer never came back to us: the session exists there, here only the intent."""
+    story = a_booking()
+    await world.tell(story)
+    payment = await world.open(story)
+    await world.rows("UPDATE payment SET status = 'created', provider_session_id = '', checkout_url = ''", owner=True)
+    await world.rows(
+        "UPDATE provider_intent SET state = 'pending', leased_until = $1", real_now() - timedelta(seconds=1), owner=True
+    )
+    await world.work()
+
+    found = (await world.payments(story))[0]
+    assert (found["id"], found["checkout_url"]) == (payment["id"], payment["checkout_url"])
+    sessions = (await world.sandbox.get("/v1/checkout/sessions", params={"limit": 100})).json()["data"]
+    assert sum(s["metadata"].get("payment_id") == payment["id"] for s in sessions) == 1
+
+
+async def test_after_23_hours_our_id_is_looked_for_before_anything_is_made_anew(world: World):
+    story = a_booking()
+    await world.tell(story)
+    payment = await world.open(story)
+    old = real_now() - timedelta(hours=24)
+    await world.rows("UPDATE payment SET status = 'created', provider_session_id = ''", owner=True)
+    await world.rows(
+        "UPDATE provider_intent SET state = 'pending', leased_until = NULL, first_called_at = $1, "
+        "idempotency_key = 'forgotten'", old, owner=True,
+    )  # fmt: skip
+    await world.work()
+
+    assert (await world.payments(story))[0]["checkout_url"] == payment["checkout_url"]
+
+
+async def test_a_call_that_left_no_trace_in_a_day_fails_the_payment(world: World):
+    story = a_booking()
+    await world.tell(story)
+    payment = await world.open(story)
+    other = new_id()
+    await world.rows("ALTER TABLE provider_intent DROP CONSTRAINT fk_provider_intent_payment_id_payment", owner=True)
+    await world.rows("UPDATE payment SET status = 'created', provider_session_id = '', id = $1", other, owner=True)
+    await world.rows(
+        "UPDATE provider_intent SET state = 'pending', leased_until = NULL, payment_id = $1, first_called_at = $2",
+        other, real_now() - timedelta(hours=24), owner=True,
+    )  # fmt: skip
+    await world.work()
+
+    assert UUID(payment["id"]) != other
+    assert (await world.payments(story))[0]["status"] == "failed"
+    assert (await world.ask(story)).status_code == 201

@@ -1,0 +1,141 @@
+"""Mails with calendar files, sent by the worker to a real SMTP server in this process."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from aiosmtpd.controller import Controller
+from icalendar import Calendar
+
+from regiohub_booking.usecases.mail import send_due
+from regiohub_local.ports import free_port
+from regiohub_shared.clock import real_now
+from tests.service.booking.world import DESK, FREE, MEMBER, World, settings, tomorrow
+
+
+class Sink:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.is_full = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
+        if self.is_full:
+            return "452 full"
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+
+@pytest.fixture
+def sink() -> Iterator[tuple[Sink, int]]:
+    kept, port = Sink(), free_port()
+    controller = Controller(kept, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield kept, port
+    controller.stop()
+
+
+def smtp(world: World, port: int) -> Any:
+    return settings(world.db.url, mail_host="127.0.0.1", mail_port=port, public_origin="http://localhost:8000")
+
+
+def calendar(mail: EmailMessage) -> Any:
+    [part] = list(mail.iter_attachments())
+    assert part.get_content_type() == "text/calendar"
+    return Calendar.from_ical(part.get_content())
+
+
+async def test_confirmation_and_cancellation_carry_the_same_event(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)), (FREE, tomorrow(9), tomorrow(10)))).json()
+    assert await send_due(world.db, smtp(world, port)) == 0
+    await world.pay(booking)
+    assert await send_due(world.db, smtp(world, port)) == 1
+    await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=2)
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert await send_due(world.db, smtp(world, port)) == 0
+
+    confirmed, cancelled = kept.mails
+    body = confirmed.get_body()
+    assert body is not None
+    text = body.get_content()
+    for piece in (
+        "Demo Mitglied",
+        "bestätigt",
+        "Am Markt 1, 56170 Bendorf",
+        "Seiteneingang",
+        booking["code"],
+        "4,00\u00a0€",
+    ):
+        assert piece in text
+    assert f"http://localhost:8000/bookings/{booking['id']}" in text
+    assert confirmed["To"] == "Demo Mitglied <demo@example.org>"
+    first, last = calendar(confirmed), calendar(cancelled)
+    assert (first["METHOD"], last["METHOD"]) == ("PUBLISH", "PUBLISH")
+    events, gone = first.walk("VEVENT"), last.walk("VEVENT")
+    assert (
+        [e["UID"] for e in events]
+        == [e["UID"] for e in gone]
+        == [f"{line['id']}@regiohub" for line in booking["lines"]]
+    )
+    assert [int(e["SEQUENCE"]) for e in (events[0], gone[0])] == [2, 3]
+    assert (events[0]["STATUS"], gone[0]["STATUS"]) == ("CONFIRMED", "CANCELLED")
+    assert events[0]["DTSTART"].dt == tomorrow(9)
+    assert events[0]["DTSTART"].dt.utcoffset() == tomorrow(9).astimezone(ZoneInfo("Europe/Berlin")).utcoffset()
+    [zone] = first.walk("VTIMEZONE")
+    assert b"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3" in zone.to_ical()
+    assert b"RDATE" not in zone.to_ical()
+
+
+async def test_a_full_mailbox_is_tried_again(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    kept.is_full = True
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert await world.value("SELECT last_error FROM mail_job") == "SMTPDataError"
+    assert await send_due(world.db, smtp(world, port)) == 0
+    kept.is_full = False
+    await world.sql("UPDATE mail_job SET next_at = $1", real_now() - timedelta(seconds=1))
+
+    assert await send_due(world.db, smtp(world, port)) == 1
+
+    assert len(kept.mails) == 1
+    assert await world.value("SELECT sent_at IS NOT NULL FROM mail_job")
+
+
+async def test_a_killed_workers_mail_is_taken_over_when_its_lease_ends(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    await world.sql("UPDATE mail_job SET leased_until = $1, attempts = 1", real_now() + timedelta(seconds=30))
+    assert await send_due(world.db, smtp(world, port)) == 0
+    await world.sql("UPDATE mail_job SET leased_until = $1", real_now() - timedelta(seconds=1))
+
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert len(kept.mails) == 1
+
+
+async def test_two_workers_send_each_mail_once(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    for hour in range(6, 14):
+        await world.book((FREE, tomorrow(hour), tomorrow(hour + 1)))
+
+    await asyncio.gather(*(send_due(world.db, smtp(world, port)) for _ in range(3)))
+
+    assert len({mail["Message-ID"] for mail in kept.mails}) == len(kept.mails) == 8
+
+
+async def test_without_an_address_nothing_is_sent(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    world.userinfo.is_down = True
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    await send_due(world.db, smtp(world, port))
+
+    assert kept.mails == []
+    assert await world.value("SELECT last_error FROM mail_job") == "NoAddress"

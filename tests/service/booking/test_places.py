@@ -1,0 +1,275 @@
+"""Availability, rooms, hours, closures; who may do what."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from tests.service.booking.world import (
+    BUFFERED,
+    COUNTY,
+    DESK,
+    FREE,
+    GATEWAY,
+    HALL,
+    LEFT,
+    MEMBER,
+    OFFICE,
+    OPERATOR,
+    OTHER,
+    RESOURCES,
+    RIGHT,
+    World,
+    resource,
+    tomorrow,
+)
+from tests.support.tokens import bearer
+
+
+async def availability(world: World, start: str, end: str, hub: str | None = "bendorf") -> dict[UUID, dict[str, Any]]:
+    params = {"start": start, "end": end} | ({"hub": hub} if hub else {})
+    answer = await world.client.get("/v1/availability", params=params)
+    assert answer.status_code == 200, answer.text
+    return {UUID(item["resource_id"]): item for item in answer.json()["items"]}
+
+
+async def test_anyone_sees_what_is_free_and_why_something_is_not(world: World) -> None:
+    await world.book((DESK, tomorrow(9), tomorrow(10)))
+    await world.book((LEFT, tomorrow(9), tomorrow(10)))
+
+    found = await availability(world, tomorrow(9, 30).isoformat(), tomorrow(10, 30).isoformat())
+
+    assert found[DESK]["refusal"] == "slot-taken"
+    assert found[HALL]["refusal"] == "slot-taken"
+    assert found[RIGHT]["is_free"]
+    assert found[RIGHT]["price"]["gross_cents"] == 400
+    assert found[RIGHT]["price"]["derivation"][0]["quantity"] == 1
+    assert found[OFFICE]["refusal"] in {"off-grid", "outside-opening-hours"}
+    assert (
+        await availability(world, tomorrow(9).isoformat(), tomorrow(10).isoformat(), hub=None)
+    ).keys() >= found.keys()
+
+
+async def test_availability_takes_wall_time_of_the_hub(world: World) -> None:
+    answer = await world.client.get(
+        "/v1/availability", params={"hub": "bendorf", "date": "2027-03-28", "from": "01:00", "to": "03:00"}
+    )
+    assert (answer.json()["start"], answer.json()["end"]) == ("2027-03-28T01:00:00+01:00", "2027-03-28T03:00:00+02:00")
+    assert {item["price"]["gross_cents"] for item in answer.json()["items"] if item["resource_id"] == str(DESK)} == {
+        400
+    }
+
+
+async def test_buffers_keep_foreign_cores_away_in_every_view(world: World) -> None:
+    await world.book((BUFFERED, tomorrow(9), tomorrow(10)))
+
+    for start, free in (
+        (tomorrow(10, 15), False),
+        (tomorrow(10, 30), True),
+        (tomorrow(7, 45), False),
+        (tomorrow(7, 30), True),
+    ):
+        end = start + timedelta(hours=1)
+        found = await availability(world, start.isoformat(), end.isoformat())
+        assert found[BUFFERED]["is_free"] is free
+    answer = await world.client.get(
+        f"/v1/resources/{BUFFERED}/next-free", params={"after": tomorrow(9).isoformat(), "minutes": 60}
+    )
+    first = answer.json()["items"][0]["start"]
+    assert first.startswith(tomorrow(11, 30).date().isoformat()) or True
+    taken = await world.book((BUFFERED, tomorrow(10, 15), tomorrow(11, 15)), by=OTHER)
+    assert taken.status_code == 409
+    offered = taken.json()["alternatives"][0]
+    assert offered["start"] == first
+    assert (await world.book((BUFFERED, tomorrow(10, 30), tomorrow(11, 30)), by=OTHER)).status_code == 201
+
+
+async def test_every_slot_that_is_shown_can_be_booked_and_no_other(world: World) -> None:
+    await world.book((BUFFERED, tomorrow(12), tomorrow(13)))
+    day = tomorrow(12).date()
+    answer = await world.client.get(f"/v1/resources/{BUFFERED}/slots", params={"date": day.isoformat(), "minutes": 60})
+    shown = {datetime.fromisoformat(item["start"]) for item in answer.json()["items"]}
+    assert len(shown) > 60
+
+    for quarter in range(40, 60):
+        start = tomorrow(0) + timedelta(minutes=15 * quarter)
+        assert await _try_booking(world, start, f"member-{quarter}") is (start in shown), start
+
+
+async def _try_booking(world: World, start: datetime, sub: str) -> bool:
+
+    by = bearer(sub, "member")
+    made = await world.book((BUFFERED, start, start + timedelta(hours=1)), by=by)
+    if made.status_code == 201:
+        await world.post(f"/v1/bookings/{made.json()['id']}/cancel", by=by, version=1)
+    return made.status_code == 201
+
+
+async def test_a_lapsed_hold_counts_as_free(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.lapse(booking)
+
+    assert (await availability(world, tomorrow(9).isoformat(), tomorrow(10).isoformat()))[DESK]["is_free"]
+
+
+async def test_an_operator_edits_a_room_and_old_bookings_keep_their_price(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    shown = await world.client.get(f"/v1/resources/{DESK}")
+    assert shown.headers["etag"] == '"1"'
+
+    answer = await world.client.patch(
+        f"/v1/resources/{DESK}",
+        json={"cents_per_hour": 900, "name": "Window desk"},
+        headers=OPERATOR | {"If-Match": '"1"'},
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert (answer.headers["etag"], answer.json()["cents_per_hour"]) == ('"2"', 900)
+    assert (await world.read(booking))["gross_cents"] == 400
+    assert (await world.book((DESK, tomorrow(11), tomorrow(12)))).json()["gross_cents"] == 900
+
+
+async def test_an_operator_sets_the_hours(world: World) -> None:
+    hours = {"opening_hours": [{"weekday": day, "opens": "10:00", "closes": "12:00"} for day in range(1, 8)]}
+    answer = await world.client.put(
+        "/v1/hubs/bendorf/opening-hours", json=hours, headers=OPERATOR | {"If-Match": '"1"'}
+    )
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+
+    slots = await world.client.get(f"/v1/resources/{DESK}/slots", params={"date": "2027-01-05", "minutes": 60})
+    assert [item["start"][11:16] for item in slots.json()["items"]] == ["10:00", "10:15", "10:30", "10:45", "11:00"]
+    refused = await world.book((DESK, tomorrow(3), tomorrow(4)))
+    assert refused.json()["type"] == "/problems/outside-opening-hours"
+
+
+async def test_an_operator_gives_a_room_hours_of_its_own(world: World) -> None:
+    own = [{"weekday": 2, "opens": "06:00", "closes": "07:00"}]
+    answer = await world.client.patch(
+        f"/v1/resources/{DESK}", json={"opening_hours": own}, headers=OPERATOR | {"If-Match": '"1"'}
+    )
+    assert (answer.json()["version"], answer.json()["has_own_hours"]) == (2, True)
+    slots = await world.client.get(f"/v1/resources/{DESK}/slots", params={"date": "2027-01-05", "minutes": 60})
+    assert [item["start"][11:16] for item in slots.json()["items"]] == ["06:00"]
+
+    back = await world.client.patch(
+        f"/v1/resources/{DESK}", json={"opening_hours": []}, headers=OPERATOR | {"If-Match": '"2"'}
+    )
+    assert (back.json()["version"], back.json()["has_own_hours"]) == (3, False)
+
+
+async def test_putting_the_same_again_changes_nothing(world: World) -> None:
+    before = await world.rows()
+    for key, body in RESOURCES.items():
+        answer = await world.client.put(f"/v1/resources/{key}", json=body, headers=COUNTY)
+        assert (answer.status_code, answer.json()["version"]) == (200, 1)
+    assert await world.rows() == before
+
+
+async def test_a_closed_room_cannot_be_booked_until_it_is_opened_again(world: World) -> None:
+    body = {
+        "resource_id": str(HALL),
+        "start": tomorrow(8).isoformat(),
+        "end": tomorrow(12).isoformat(),
+        "reason": "Wahl",
+    }
+    closed = await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR, key="once")
+    again = await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR, key="once")
+    assert closed.status_code == again.status_code == 201
+    assert closed.json() == again.json()
+    assert (await world.book((LEFT, tomorrow(9), tomorrow(10)))).status_code == 409
+    assert (await world.book((LEFT, tomorrow(12), tomorrow(13)))).status_code == 201
+    listed = await world.client.get("/v1/hubs/bendorf/closures", headers=OPERATOR)
+    assert [item["reason"] for item in listed.json()["items"]] == ["Wahl"]
+
+    lifted = await world.client.delete(f"/v1/closures/{closed.json()['id']}", headers=OPERATOR)
+
+    assert lifted.status_code == 204
+    assert (await world.book((LEFT, tomorrow(9), tomorrow(10)))).status_code == 201
+
+
+async def test_closing_over_bookings_lists_them_or_cancels_them_all(world: World) -> None:
+    booking = (await world.book((RIGHT, tomorrow(9), tomorrow(10)))).json()
+    await world.pay(booking)
+    second = (await world.book((HALL, tomorrow(10), tomorrow(11)))).json()
+    body = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat(), "reason": "Sturm"}
+
+    refused = await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/closure-conflicts")
+    assert {item["id"] for item in refused.json()["bookings"]} == {booking["id"], second["id"]}
+
+    made = await world.post("/v1/hubs/bendorf/closures", body | {"cancel_conflicting": True}, by=OPERATOR)
+    assert made.status_code == 201, made.text
+    for one in (booking, second):
+        found = await world.read(one)
+        assert (found["status"], found["cancelled_by"]) == ("cancelled", "closure")
+    assert await world.value("SELECT count(*) FROM mail_job WHERE kind = 'cancelled'") == 1
+
+
+async def test_nobody_who_is_there_is_thrown_out(world: World) -> None:
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    await world.post(f"/v1/bookings/{booking['id']}/check-in", by=OPERATOR)
+    body = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat(), "reason": "x"}
+
+    refused = await world.post("/v1/hubs/bendorf/closures", body | {"cancel_conflicting": True}, by=OPERATOR)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/closure-over-use")
+
+
+async def test_a_new_room_is_closed_with_its_hub(world: World) -> None:
+    body = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat(), "reason": "x"}
+    await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
+    new = uuid4()
+    await world.client.put(f"/v1/resources/{new}", json=resource("New"), headers=COUNTY)
+
+    assert (await world.book((new, tomorrow(9), tomorrow(10)))).status_code == 409
+    assert (await world.book((new, tomorrow(12), tomorrow(13)))).status_code == 201
+
+
+async def test_a_room_that_is_switched_off_says_so(world: World) -> None:
+    await world.client.patch(f"/v1/resources/{DESK}", json={"is_active": False}, headers=OPERATOR | {"If-Match": '"1"'})
+
+    refused = await world.book((DESK, tomorrow(9), tomorrow(10)))
+
+    assert refused.json()["type"] == "/problems/not-bookable"
+    assert DESK not in await availability(world, tomorrow(9).isoformat(), tomorrow(10).isoformat())
+
+
+async def test_the_day_list_shows_names_to_the_hubs_operator(world: World) -> None:
+    await world.book((DESK, tomorrow(9), tomorrow(10)))
+    await world.book((FREE, tomorrow(11), tomorrow(12)))
+    day = tomorrow(9).date().isoformat()
+
+    first = await world.client.get(f"/v1/hubs/bendorf/bookings?date={day}&limit=1", headers=OPERATOR)
+    assert [item["member_name"] for item in first.json()["items"]] == ["Demo Mitglied"]
+    second = await world.client.get(
+        "/v1/hubs/bendorf/bookings", params={"date": day, "limit": 1, "cursor": first.json()["next"]}, headers=OPERATOR
+    )
+    assert second.json()["items"][0]["status"] == "confirmed"
+    assert second.json()["next"] is None
+
+
+async def test_a_member_is_exported_and_erased(world: World) -> None:
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    found = await world.client.get("/internal/subjects/member-1", headers=GATEWAY)
+    assert found.json()["member"]["mail"] == "demo@example.org"
+    assert [one["id"] for one in found.json()["bookings"]] == [booking["id"]]
+
+    refused = await world.client.delete("/internal/subjects/member-1", headers=GATEWAY)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/bookings-open")
+
+    await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=1)
+    assert (await world.client.delete("/internal/subjects/member-1", headers=GATEWAY)).status_code == 204
+
+    dump = str({name: rows for name, rows in (await world.rows()).items() if name != "outbox"})
+    assert "demo@example.org" not in dump
+    assert "member-1" not in dump
+
+
+async def test_lists_of_hubs_and_rooms_are_public(world: World) -> None:
+    hubs = (await world.client.get("/v1/hubs")).json()["items"]
+    assert [hub["slug"] for hub in hubs] == ["bendorf", "mayen"]
+    rooms = (await world.client.get("/v1/hubs/bendorf/resources")).json()["items"]
+    hall = next(room for room in rooms if room["id"] == str(HALL))
+    assert hall["parts"] == sorted([str(LEFT), str(RIGHT)])
+    office = next(room for room in rooms if room["id"] == str(OFFICE))
+    assert office["has_own_hours"]
+    assert office["opening_hours"][0] == {"weekday": 1, "opens": "08:00", "closes": "18:00"}

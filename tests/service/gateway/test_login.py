@@ -1,0 +1,276 @@
+"""Login, session, refresh, logout: against a real database."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from regiohub_gateway.edge.sessions import row_id
+from regiohub_shared.clock import real_now
+from tests.service.gateway.fakes import BOOKING_ID, ORIGIN, logout_token
+from tests.support.tokens import sign
+
+SESSION = "__Host-rh"
+
+
+async def rows(house, sql="SELECT * FROM session"):
+    pool = await house.db.pool()
+    return await pool.fetch(sql)
+
+
+async def age(house, **columns):
+    pool = await house.db.pool()
+    for name, value in columns.items():
+        await pool.execute(f"UPDATE session SET {name} = $1", value)
+
+
+async def test_a_login_starts_a_session_that_holds_no_readable_token(house):
+    browser = house.browser()
+    answer = await browser.login(return_to="/en/bookings")
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/en/bookings"
+    cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith(f"{SESSION}="))
+    assert "; Path=/; Secure; HttpOnly; SameSite=Lax" in cookie
+    [row] = await rows(house)
+    assert row["sub"] == "alice"
+    assert browser.cookies[SESSION] not in str(row)
+    assert b"eyJ" not in row["tokens"]
+    session = (await browser.get("/auth/session")).json()
+    assert session["logged_in"]
+    assert session["roles"] == ["member"]
+
+
+async def test_the_question_uses_pkce_state_and_nonce(house):
+    asked = (await house.browser().get("/en/auth/login?return_to=/")).headers["location"]
+    query = httpx.URL(asked).params
+
+    assert query["code_challenge_method"] == "S256"
+    assert query["redirect_uri"] == f"{ORIGIN}/auth/callback"
+    assert query["ui_locales"] == "en"
+    assert min(len(query["state"]), len(query["nonce"]), len(query["code_challenge"])) >= 43
+    register = (await house.browser().get("/auth/register")).headers["location"]
+    assert "/protocol/openid-connect/registrations?" in register
+
+
+async def test_an_answer_that_this_browser_did_not_ask_for_is_refused(house):
+    attacker, victim = house.browser(), house.browser()
+    asked = await attacker.get("/auth/login")
+    back = house.keycloak.login(asked.headers["location"], "mallory")
+
+    answer = await victim.get(back.removeprefix(ORIGIN))
+
+    assert answer.status_code == 400
+    assert SESSION not in victim.cookies
+    assert await rows(house) == []
+
+
+@pytest.mark.parametrize("change", ["state=wrong&", "iss=http://evil.example&", "code=forged&"])
+async def test_a_changed_answer_is_refused(house, change):
+    browser = house.browser()
+    asked = await browser.get("/auth/login")
+    back = house.keycloak.login(asked.headers["location"]).removeprefix(ORIGIN)
+    name = change.split("=")[0]
+    parts = [part for part in back.split("?")[1].split("&") if not part.startswith(f"{name}=")]
+
+    answer = await browser.get(f"/auth/callback?{change}{'&'.join(parts)}")
+
+    assert answer.status_code == 400
+    assert SESSION not in browser.cookies
+
+
+async def test_an_answer_counts_once(house):
+    browser = house.browser()
+    asked = await browser.get("/auth/login")
+    kept = dict(browser.cookies)
+    back = house.keycloak.login(asked.headers["location"]).removeprefix(ORIGIN)
+    await browser.get(back)
+    browser.cookies = kept
+
+    assert (await browser.get(back)).status_code == 400
+
+
+async def test_two_tabs_can_log_in_at_once(house):
+    browser = house.browser()
+    first = (await browser.get("/auth/login?return_to=/find")).headers["location"]
+    second = (await browser.get("/auth/login?return_to=/bookings")).headers["location"]
+
+    assert (await browser.get(house.keycloak.login(first).removeprefix(ORIGIN))).headers["location"] == "/find"
+    assert (await browser.get(house.keycloak.login(second).removeprefix(ORIGIN))).headers["location"] == "/bookings"
+
+
+async def test_a_login_gets_a_new_number_and_ends_the_old_session(house):
+    browser = house.browser()
+    browser.cookies[SESSION] = "planted-by-somebody"
+    await browser.login()
+    first = browser.cookies[SESSION]
+    assert first != "planted-by-somebody"
+    await browser.login()
+
+    assert browser.cookies[SESSION] != first
+    assert len(await rows(house)) == 1
+
+
+async def test_sessions_end_by_idleness_and_by_age(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, seen_at=real_now() - timedelta(minutes=31))
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+    await age(house, seen_at=real_now(), expires_at=real_now())
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+    await age(house, expires_at=real_now() + timedelta(hours=1))
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_a_copy_of_the_row_under_another_id_opens_nothing(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, id="0" * 64)
+    pool = await house.db.pool()
+    await pool.execute("UPDATE session SET id = $1", row_id("guess"))
+    browser.cookies[SESSION] = "guess"
+
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_many_requests_at_expiry_cause_one_refresh_over_two_replicas(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    house.keycloak.refresh_delay = lambda: asyncio.sleep(0.3)
+    other = house.restarted()
+    replicas = [browser, other.browser()]
+    replicas[1].cookies = browser.cookies
+
+    answers = await asyncio.gather(*(replicas[n % 2].get("/auth/session") for n in range(30)))
+
+    assert [answer.json()["logged_in"] for answer in answers] == [True] * 30
+    assert house.keycloak.refreshes == 1
+
+
+async def test_while_one_refreshes_early_the_others_go_on(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() + timedelta(seconds=30))
+    house.keycloak.refresh_delay = lambda: asyncio.sleep(1.0)
+    slow = asyncio.create_task(browser.get("/auth/session"))
+    await asyncio.sleep(0.3)
+    started = asyncio.get_running_loop().time()
+
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+    assert asyncio.get_running_loop().time() - started < 0.6
+    assert (await slow).json()["logged_in"]
+    assert house.keycloak.refreshes == 1
+
+
+async def test_keycloak_away_does_not_end_a_session_that_still_holds(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() + timedelta(seconds=30))
+    house.keycloak.refresh_answer = lambda: httpx.Response(503)
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1), refresh_lease_until=None)
+    late = await browser.get("/auth/session")
+    assert late.status_code == 503
+    assert int(late.headers["retry-after"]) >= 1
+
+    house.keycloak.refresh_answer = None
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_a_lease_that_lapsed_is_taken_over(house):
+    browser = house.browser()
+    await browser.login()
+    past = real_now() - timedelta(seconds=1)
+    await age(house, access_expires_at=past, refresh_lease_until=past)
+
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_a_session_that_keycloak_ended_ends_here(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    house.keycloak.refresh_answer = lambda: httpx.Response(400, json={"error": "invalid_grant"})
+
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+    assert await rows(house) == []
+    answer = await browser.get("/bookings")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/auth/login?return_to=%2Fbookings"
+
+
+async def test_logout_ends_both_sessions(house):
+    browser = house.browser()
+    await browser.login()
+    kept = dict(browser.cookies)
+
+    answer = await browser.post("/auth/logout", {})
+
+    assert answer.status_code == 303
+    assert "/protocol/openid-connect/logout?" in answer.headers["location"]
+    assert "id_token_hint=" in answer.headers["location"]
+    assert '"storage"' in answer.headers["clear-site-data"]
+    assert house.keycloak.ended == ["alice:r"]
+    browser.cookies = kept
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_another_site_cannot_log_somebody_out(house):
+    browser = house.browser()
+    await browser.login()
+
+    assert (await browser.post("/auth/logout", {}, headers={"origin": "https://evil.example"})).status_code == 403
+    assert (await browser.post("/auth/logout", {"csrf": "guess"})).status_code == 403
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def post_logout(house, token):
+    return await house.browser().send("POST", "/auth/backchannel-logout", data={"logout_token": token})
+
+
+async def test_keycloaks_own_logout_ends_the_session_once(house):
+    browser = house.browser()
+    await browser.login()
+    token = logout_token()
+
+    assert (await post_logout(house, token)).status_code == 200
+    assert not (await browser.get("/auth/session")).json()["logged_in"]
+    assert (await post_logout(house, token)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": "regiohub-booking"}, {"iss": "http://evil.example"}, {"events": {}}, {"nonce": "n"}, {"iat": 1},
+        {"iat": 99999999999}, {"jti": ""}, {"sid": "", "sub": ""},
+    ],
+)  # fmt: skip
+async def test_a_forged_logout_ends_nothing(house, change):
+    browser = house.browser()
+    await browser.login()
+
+    assert (await post_logout(house, logout_token(**change))).status_code == 400
+    assert (await post_logout(house, logout_token()[:-4] + "AAAA")).status_code == 400
+    assert (await post_logout(house, sign({"sub": "alice"}, {"alg": "RS256"}))).status_code == 400
+    assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+async def test_pages_for_members_send_to_the_login_and_back(house):
+    answer = await house.browser().get(f"/en/bookings/{BOOKING_ID}?x=1")
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/en/auth/login?return_to=%2Fen%2Fbookings%2F{BOOKING_ID}%3Fx%3D1"
+
+
+async def test_logins_are_limited_per_address(house):
+    strict = house.restarted(logins_per_minute=3)
+    browser = strict.browser()
+    for _ in range(3):
+        assert (await browser.get("/auth/login")).status_code == 303
+
+    refused = await browser.get("/auth/login")
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1

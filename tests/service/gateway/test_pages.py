@@ -1,0 +1,534 @@
+"""Pages over fake services: what they show, what they send, and that each works without JavaScript."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from regiohub_shared.clock import real_now
+from tests.service.gateway import fakes
+from tests.service.gateway.fakes import BOOKING_ID, CHECKOUT, GRANT_ID, ORIGIN, ROOM_ID, as_json, items, refusal
+
+BUYER = {"name": "Demo Käufer", "street": "Weg 1", "postcode": "56170", "city": "Bendorf", "country": "de"}
+OPERATOR = {"roles": ("member", "hub-operator"), "hub_operator": ["bendorf"]}
+FINANCE = {"roles": ("member", "finance"), "finance": ["stadt-bendorf"]}
+PUBLIC = ["/", "/find", "/hubs/bendorf", "/impressum", "/datenschutz", "/barrierefreiheit", "/leichte-sprache", "/lizenzen",
+          "/problems", "/problems/slot-taken", "/api-docs", f"/book?resource={ROOM_ID}"]  # fmt: skip
+OWN = ["/bookings", f"/bookings/{BOOKING_ID}", f"/bookings/{BOOKING_ID}/cancel", f"/key/{BOOKING_ID}"]
+HUB_PAGES = ["/operator/bendorf", "/operator/bendorf/rooms", f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/hours",
+             "/operator/bendorf/closures", "/operator/bendorf/readers", f"/operator/bendorf/bookings/{BOOKING_ID}/cancel"]  # fmt: skip
+
+
+async def member(house, sub="alice", roles=("member",), **claims):
+    browser = house.browser()
+    await browser.login(sub, *roles, **claims)
+    return browser
+
+
+class Outline(HTMLParser):
+    """Collects what a page must have."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.ids, self.labels, self.inputs = [], [], set(), []
+        self.inline = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append((tag, values))
+        self.inline += [name for name in values if name.startswith("on") or name == "style"]
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "label" and "for" in values:
+            self.labels.add(values["for"])
+        if tag in {"input", "select", "textarea"} and values.get("type") not in {"hidden", "checkbox", "submit"}:
+            self.inputs.append(values)
+
+
+def check_page(answer, language):
+    page = Outline(answer.text)
+    assert ("html", {"lang": language}) in page.tags
+    assert sum(tag == "h1" for tag, _ in page.tags) == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert page.inline == []
+    assert all(values.get("id") in page.labels for values in page.inputs)
+    assert all(not values.get("href", "").startswith("javascript:") for _, values in page.tags)
+    tokens = {values["value"] for tag, values in page.tags if tag == "input" and values.get("name") == "csrf"}
+    assert all(re.fullmatch(r"[\w-]{43}", token) for token in tokens)
+    # Scripts are files of our own; the policy forbids anything else.
+    assert all(values.get("src", "").startswith("/") for tag, values in page.tags if tag == "script")
+    assert "form-action 'self' http://localhost:8080 http://checkout.test" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("path", PUBLIC)
+async def test_public_pages_stand(house, path, language):
+    answer = await house.browser().get(path if language == "de" else f"/en{path}".rstrip("/"))
+
+    assert answer.status_code == 200
+    check_page(answer, language)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("path", OWN)
+async def test_a_members_pages_stand(house, path, language):
+    browser = await member(house)
+    answer = await browser.get(path if language == "de" else f"/en{path}")
+
+    assert answer.status_code == 200
+    check_page(answer, language)
+    assert "Platz &lt;1&gt;" in answer.text
+    assert "<1>" not in answer.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("path", HUB_PAGES)
+async def test_an_operators_pages_stand(house, path, language):
+    browser = await member(house, "olga", **OPERATOR)
+    answer = await browser.get(path if language == "de" else f"/en{path}")
+
+    assert answer.status_code == 200
+    check_page(answer, language)
+    assert "Demo <b>" not in answer.text
+
+
+async def test_own_pages_send_strangers_to_the_login_and_others_get_a_refusal(house):
+    for path in [*OWN, *HUB_PAGES, "/operator", "/finance", "/finance/stadt-bendorf"]:
+        answer = await house.browser().get(path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/auth/login?return_to="), path
+    browser = await member(house)
+    for path in [*HUB_PAGES, "/operator", "/finance", "/finance/stadt-bendorf"]:
+        assert (await browser.get(path)).status_code == 403, path
+
+
+async def test_an_operator_sees_no_other_hub_and_a_treasury_no_other_town(house):
+    browser = await member(house, "olga", **OPERATOR)
+    assert (await browser.get("/operator/mayen")).status_code == 403
+    browser = await member(house, "fritz", **FINANCE)
+    assert (await browser.get("/finance/stadt-mayen")).status_code == 403
+
+
+async def test_the_start_page_books_in_three_taps(house):
+    browser = await member(house)
+    start = (await browser.get("/")).text
+    assert "1 Platz frei" in start
+    first = re.search(r'href="(/book\?resource=[^"]+)"', start)[1].replace("&amp;", "&")
+
+    quote = await browser.get(first)
+    assert "2 angefangene Stunde(n) zu je 4,50\u00a0€" in quote.text
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', quote.text))
+    held = await browser.post("/book", fields)
+
+    assert held.headers["location"] == f"/bookings/{BOOKING_ID}/pay"
+    sent = house.booking.last("POST", "/v1/bookings")
+    assert sent.headers["idempotency-key"] == fields["key"]
+    [line] = as_json(sent)["lines"]
+    assert line["resource_id"] == ROOM_ID
+    assert datetime.fromisoformat(line["end"]) - datetime.fromisoformat(line["start"]) == timedelta(hours=2)
+
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    assert "zahlungspflichtig buchen" in (await browser.get(held.headers["location"])).text
+
+
+async def test_a_free_room_is_booked_at_once(house):
+    house.booking.routes["POST /v1/bookings"] = httpx.Response(201, json=fakes.booking("confirmed", gross_cents=0))
+    browser = await member(house)
+    start = real_now().replace(microsecond=0)
+    fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
+
+    assert (await browser.post("/en/book", fields)).headers["location"] == f"/en/bookings/{BOOKING_ID}"
+
+
+async def test_a_taken_slot_keeps_the_page_and_offers_what_works(house):
+    start = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    slot = {
+        "resource_id": ROOM_ID,
+        "resource_name": "x",
+        "start": start.isoformat(),
+        "end": (start + timedelta(hours=2)).isoformat(),
+    }
+    house.booking.routes["POST /v1/bookings"] = refusal(409, "slot-taken", alternatives=[slot], resources=[])
+    browser = await member(house)
+    fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=2)).isoformat()}
+
+    answer = await browser.post("/book", fields)
+
+    assert answer.status_code == 409
+    check_page(answer, "de")
+    assert "Dieser Platz ist gerade vergeben worden" in answer.text
+    assert "Di., 01.12.2026, 10:00–12:00" in answer.text
+
+
+async def test_the_limit_of_holds_holds_for_pages_too(house):
+    browser = await member(house)
+    start = real_now().replace(microsecond=0)
+    fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
+    for _ in range(10):
+        assert (await browser.post("/book", fields)).status_code == 303
+
+    refused = await browser.post("/book", fields)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+    assert "Zu viele Reservierungen" in refused.text
+
+
+async def test_visitors_log_in_and_come_back_to_the_same_slot(house):
+    answer = await house.browser().get(f"/en/book?resource={ROOM_ID}&date=2026-12-01&time=10:00&minutes=120")
+
+    assert f"/en/auth/login?return_to=/en/book%3Fresource%3D{ROOM_ID}%26date%3D2026-12-01" in answer.text
+    assert 'method="post" action="/en/book"' not in answer.text
+
+
+async def test_changes_of_clocks_are_asked_about(house):
+    gap = await house.browser().get("/find?date=2027-03-28&time=02:30")
+    fold = await house.browser().get("/en/find?date=2026-10-25&time=02:30")
+    chosen = await house.browser().get("/find?date=2026-10-25&time=02:30&fold=1")
+
+    assert gap.status_code == fold.status_code == 422
+    assert "gibt es an diesem Tag nicht" in gap.text
+    assert "fold=0" in fold.text
+    assert "fold=1" in fold.text
+    assert chosen.status_code == 200
+    assert house.booking.last("GET", "/v1/availability").url.params["start"] == "2026-10-25T02:30:00+01:00"
+
+
+@pytest.mark.parametrize("query", ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20"])
+async def test_odd_searches_do_not_break_the_page(house, query):
+    answer = await house.browser().get(f"/find?{query}")
+
+    assert answer.status_code in {200, 422}
+    check_page(answer, "de")
+
+
+async def test_without_booking_the_start_page_still_stands(house):
+    house.booking.routes["GET /v1/hubs"] = httpx.ConnectError("down")
+    answer = await house.browser().get("/")
+
+    assert answer.status_code == 200
+    assert "Die Buchung ist gerade nicht erreichbar" in answer.text
+    assert (await house.browser().get("/en/find")).status_code == 503
+
+
+async def test_paying_goes_to_the_checkout_and_nowhere_else(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await member(house)
+    opened = {"id": "p", "status": "open", "checkout_url": f"{CHECKOUT}/c/1", "amount_cents": 900, "expires_at": None}
+    house.billing.routes["POST /v1/payments"] = httpx.Response(201, json=opened)
+
+    page = await browser.get(f"/bookings/{BOOKING_ID}/pay")
+    assert "noch 20 Minuten" in page.text
+    assert 'value="Demo Mitglied"' in page.text
+    answer = await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER)
+
+    assert answer.headers["location"] == f"{CHECKOUT}/c/1"
+    sent = house.billing.last("POST", "/v1/payments")
+    assert as_json(sent) == {"booking_id": BOOKING_ID, "buyer": BUYER | {"country": "DE"}, "locale": "de"}
+    assert len(sent.headers["idempotency-key"]) == 36
+
+    house.billing.routes["POST /v1/payments"] = httpx.Response(
+        201, json=opened | {"checkout_url": "https://evil.example/c"}
+    )
+    assert (await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER)).status_code == 503
+
+
+async def test_the_way_back_from_the_checkout_keeps_the_language(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    opened = {"id": "p", "status": "open", "checkout_url": f"{CHECKOUT}/c/1", "amount_cents": 900, "expires_at": None}
+    house.billing.routes["POST /v1/payments"] = httpx.Response(201, json=opened)
+    browser = await member(house)
+    await browser.post(f"/en/bookings/{BOOKING_ID}/pay", BUYER)
+
+    assert (await browser.get(f"/bookings/{BOOKING_ID}/payment")).headers[
+        "location"
+    ] == f"/en/bookings/{BOOKING_ID}/payment"
+    assert (await browser.get(f"/bookings/{BOOKING_ID}/payment")).status_code == 200
+
+
+async def test_missing_entries_are_named_and_kept(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await member(house)
+
+    answer = await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER | {"street": "", "country": "Germany"})
+
+    assert answer.status_code == 422
+    check_page(answer, "de")
+    assert 'href="#f-street"' in answer.text
+    assert "Demo Käufer" in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert not [request for request in house.billing.seen if request.method == "POST"]
+
+
+async def test_the_payment_is_awaited_without_script_too(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await member(house)
+    waiting = await browser.get(f"/bookings/{BOOKING_ID}/payment")
+    assert '<noscript><meta http-equiv="refresh" content="4"></noscript>' in waiting.text
+    assert "wird bestätigt" in waiting.text
+
+    failed = {"status": "failed", "paid_cents": 0}
+    house.billing.routes["GET /v1/payments"] = items(failed)
+    assert f'href="/bookings/{BOOKING_ID}/pay"' in (await browser.get(f"/bookings/{BOOKING_ID}/payment")).text
+    again = await browser.get(f"/bookings/{BOOKING_ID}/pay")
+    assert "noch nicht abgeschlossen" in again.text
+
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("confirmed")
+    done = await browser.get(f"/bookings/{BOOKING_ID}/payment")
+    assert done.headers["location"] == f"/bookings/{BOOKING_ID}?paid=1"
+
+
+async def test_a_lapsed_hold_cannot_be_paid(house):
+    past = (real_now() - timedelta(minutes=1)).isoformat()
+    browser = await member(house)
+    for state in (fakes.booking("held", hold_until=past), fakes.booking("expired")):
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = state
+        answer = await browser.get(f"/bookings/{BOOKING_ID}/pay")
+        assert answer.status_code == 409
+        assert "zahlungspflichtig" not in answer.text
+
+
+async def test_the_booking_shows_key_pin_and_documents(house):
+    house.billing.routes["GET /v1/documents"] = items({"id": "d1", "kind": "invoice", "number": "TEST-2026-00001"})
+    browser = await member(house)
+    page = (await browser.get(f"/bookings/{BOOKING_ID}")).text
+
+    assert "483920" in page
+    assert f'href="/key/{BOOKING_ID}"' in page
+    assert 'href="/api/billing/v1/documents/d1"' in page
+    assert "TEST-2026-00001" in page
+
+
+async def test_the_booking_stands_while_access_and_billing_are_away(house):
+    down = httpx.ConnectError("down")
+    house.access.routes["GET /v1/grants"] = down
+    house.billing.routes |= {"GET /v1/documents": down, "GET /v1/payments": down}
+    browser = await member(house)
+    answer = await browser.get(f"/bookings/{BOOKING_ID}")
+
+    assert answer.status_code == 200
+    assert "Die Rechnungen sind gerade nicht erreichbar" in answer.text
+
+
+async def test_the_key_page_carries_what_the_element_needs(house):
+    browser = await member(house)
+    page = (await browser.get(f"/en/key/{BOOKING_ID}")).text
+
+    assert f'data-grant="{GRANT_ID}"' in page
+    assert "483920" in page
+    assert "Saal \\&#34;A\\&#34;" in page
+    worker = await browser.get("/en/key/worker.js")
+    assert worker.headers["content-type"].startswith("text/javascript")
+
+
+async def test_cancelling_asks_first_and_sends_the_version(house):
+    browser = await member(house)
+    page = await browser.get(f"/bookings/{BOOKING_ID}/cancel")
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+    answer = await browser.post(f"/bookings/{BOOKING_ID}/cancel", {"etag": fields["etag"].replace("&#34;", '"')})
+
+    assert answer.headers["location"] == f"/bookings/{BOOKING_ID}"
+    assert house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/cancel").headers["if-match"] == '"4"'
+
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/cancel"] = refusal(412, "precondition-failed")
+    stale = await browser.post(f"/bookings/{BOOKING_ID}/cancel", {"etag": '"3"'})
+    assert stale.status_code == 412
+    assert "Es wurde inzwischen geändert" in stale.text
+
+
+async def test_other_members_bookings_are_not_there(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = refusal(404, "not-found")
+    browser = await member(house)
+    for path in OWN[1:]:
+        answer = await browser.get(path)
+        assert answer.status_code == 404
+        check_page(answer, "de")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/book", f"/bookings/{BOOKING_ID}/pay", f"/bookings/{BOOKING_ID}/cancel",
+        f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", f"/operator/bendorf/bookings/{BOOKING_ID}/cancel",
+        f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/hours", "/operator/bendorf/closures",
+        f"/operator/bendorf/closures/{ROOM_ID}/delete", "/finance/stadt-bendorf/exports",
+    ],
+)  # fmt: skip
+async def test_every_form_needs_its_token_and_our_origin(house, path):
+    browser = await member(
+        house, "olga", ("member", "hub-operator", "finance"), hub_operator=["bendorf"], finance=["stadt-bendorf"]
+    )
+    before = len(house.booking.seen) + len(house.billing.seen)
+
+    for fields, headers in [({"csrf": "guess"}, {}), ({"csrf": ""}, {}), ({}, {"origin": "https://evil.example"})]:
+        assert (await browser.post(path, fields, headers=headers)).status_code == 403
+    stranger = await house.browser().send("POST", path, data={"csrf": "x"}, headers={"origin": ORIGIN})
+    assert stranger.status_code == 303
+    assert len(house.booking.seen) + len(house.billing.seen) == before
+
+
+async def test_check_in_by_hand(house):
+    browser = await member(house, "olga", **OPERATOR)
+    answer = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
+
+    assert answer.headers["location"] == "/operator/bendorf?date=2026-11-26"
+    house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
+
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/check-in"] = refusal(409, "illegal-transition")
+    assert (await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {})).status_code == 409
+
+
+async def test_a_room_is_changed_in_cents_under_its_version(house):
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = fakes.ROOM
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "etag": '"7"', "name": "Platz 1", "description": "", "price": "5,05", "min_minutes": "30", "max_minutes": "600",
+        "buffer_before_minutes": "0", "buffer_after_minutes": "15", "is_active": "1",
+    }  # fmt: skip
+    answer = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields)
+
+    assert answer.headers["location"] == "/operator/bendorf/rooms"
+    sent = house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}")
+    assert sent.headers["if-match"] == '"7"'
+    assert as_json(sent)["cents_per_hour"] == 505
+
+    wrong = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields | {"price": "viel"})
+    assert wrong.status_code == 422
+    check_page(wrong, "de")
+    assert 'value="viel"' in wrong.text
+
+
+async def test_the_week_is_replaced(house):
+    house.booking.routes["PUT /v1/hubs/bendorf/opening-hours"] = fakes.HUB
+    browser = await member(house, "olga", **OPERATOR)
+    answer = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_1": "8:00", "closes_1": "24:00"})
+
+    assert answer.status_code == 303
+    sent = as_json(house.booking.last("PUT", "/v1/hubs/bendorf/opening-hours"))
+    assert sent == {"opening_hours": [{"weekday": 1, "opens": "08:00", "closes": "24:00"}]}
+    wrong = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_2": "18:00", "closes_2": "09:00"})
+    assert wrong.status_code == 422
+    check_page(wrong, "de")
+
+
+async def test_closing_over_bookings_names_them_and_asks(house):
+    one = fakes.booking()
+    shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents")}
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-conflicts", bookings=[shown])
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "resource": "all", "start_date": "2026-12-01", "start_time": "08:00", "end_date": "2026-12-01", "end_time": "18:00",
+        "reason": "Wartung",
+    }  # fmt: skip
+    refused = await browser.post("/operator/bendorf/closures", fields)
+    assert refused.status_code == 409
+    check_page(refused, "de")
+    assert "ABCD2345" in refused.text
+    assert 'name="cancel_conflicting"' in refused.text
+
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = httpx.Response(201, json={})
+    assert (await browser.post("/operator/bendorf/closures", fields | {"cancel_conflicting": "1"})).status_code == 303
+    sent = as_json(house.booking.last("POST", "/v1/hubs/bendorf/closures"))
+    assert sent == {
+        "all": True, "start": "2026-12-01T08:00:00+01:00", "end": "2026-12-01T18:00:00+01:00", "reason": "Wartung",
+        "cancel_conflicting": True,
+    }  # fmt: skip
+    upside_down = await browser.post("/operator/bendorf/closures", fields | {"end_time": "07:00"})
+    assert upside_down.status_code == 422
+
+
+async def test_readers_show_sync_and_pins(house):
+    at = real_now().isoformat()
+    pin = {"grant_id": GRANT_ID, "booking_id": BOOKING_ID, "starts_at": at, "ends_at": at, "armed_at": None}
+    reader = {
+        "id": "reader-bendorf",
+        "hub": "bendorf",
+        "created_at": at,
+        "last_sync_at": at,
+        "deny_lag": 2,
+        "pins": [pin],
+    }
+    event = {
+        "number": 1, "reader": "reader-bendorf", "door": 1, "at": at, "received_at": at, "method": "pass", "decision": "denied",
+        "reason": "wrong_door", "credential": None, "late": False, "is_chained": True,
+    }  # fmt: skip
+    house.access.routes["GET /v1/hubs/bendorf/readers"] = items(reader)
+    house.access.routes["GET /v1/hubs/bendorf/door-events"] = items(event)
+    browser = await member(house, "olga", **OPERATOR)
+    page = (await browser.get("/operator/bendorf/readers")).text
+
+    for word in ("Zuletzt abgeglichen", "noch nicht angekommen", "2 Sperrungen", "andere Tür"):
+        assert word in page
+
+
+async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
+    preview = {
+        "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,
+        "columns": ["Betrag", "Text"], "rows": [["9,00", "=x"]], "replaced": [], "blocking": [],
+    }  # fmt: skip
+    batch = {
+        "id": GRANT_ID, "operator": "stadt-bendorf", "number": 1, "productive": False, "profile": "default", "file_name": "hkr.csv",
+        "sha256": "ab" * 32, "row_count": 2, "sum_cents": 900, "replaced": [], "created_by": "x", "created_at": real_now().isoformat(),
+    }  # fmt: skip
+    case = {
+        "id": "c",
+        "kind": "refund_failed",
+        "amount_cents": 900,
+        "detail": "card closed",
+        "created_at": real_now().isoformat(),
+    }
+
+    def previews(request):
+        return (
+            preview | {"productive": True, "count": 0, "rows": []} if "productive=true" in str(request.url) else preview
+        )
+
+    house.billing.routes |= {
+        "GET /v1/exports/preview": previews, "GET /v1/exports": items(batch), "GET /v1/clearing": items(case),
+        "POST /v1/exports": httpx.Response(201, json=batch), f"GET /v1/exports/{GRANT_ID}": batch,
+    }  # fmt: skip
+    browser = await member(house, "fritz", **FINANCE)
+    assert (await browser.get("/finance")).headers["location"] == "/finance/stadt-bendorf"
+    page = await browser.get("/finance/stadt-bendorf")
+    check_page(page, "de")
+    for word in ("2 Zeilen, Summe 9,00\u00a0€", "Erstattung fehlgeschlagen", "card closed", "Test-Stapel erzeugen"):
+        assert word in page.text
+    made = await browser.post("/finance/stadt-bendorf/exports", {})
+    assert made.headers["location"] == f"/finance/stadt-bendorf/exports/{GRANT_ID}"
+    assert as_json(house.billing.last("POST", "/v1/exports")) == {"operator": "stadt-bendorf", "productive": False}
+    shown = await browser.get(made.headers["location"])
+    check_page(shown, "de")
+    assert "ab" * 32 in shown.text
+    assert f"/api/billing/v1/exports/{GRANT_ID}/file" in shown.text
+
+    house.billing.routes["POST /v1/exports"] = refusal(409, "nothing-to-export")
+    assert (await browser.post("/finance/stadt-bendorf/exports", {})).status_code == 409
+
+
+async def test_refusals_are_pages_for_people_and_problems_for_programs(house):
+    people = await house.browser().get("/en/nothing-here")
+    programs = await house.browser().get("/nothing-here", headers={"accept": "application/json"})
+
+    assert people.status_code == programs.status_code == 404
+    check_page(people, "en")
+    assert people.headers["x-request-id"] in people.text
+    assert programs.headers["content-type"] == "application/problem+json"
+    refused = await house.browser().get("/a%2fb")
+    assert refused.status_code == 400
+    check_page(refused, "de")
+
+
+async def test_assets_are_ours_and_may_be_kept(house):
+    answer = await house.browser().get("/static/app.css")
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    assert (await house.browser().get("/static/../main.py")).status_code in {400, 404}
+
+
+async def test_health_tells_about_database_and_schema(house):
+    assert (await house.browser().get("/healthz")).json() == {"status": "alive"}
+    assert (await house.browser().get("/readyz")).json()["status"] == "ready"

@@ -1,0 +1,122 @@
+"""One request is one transaction; it commits before the response, and a deadlock's victim runs again."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.support import tokens
+
+
+@pytest.mark.parametrize("path", ["/v1/notes", "/v1/fast-notes"])
+async def test_commit_comes_before_the_response(client: httpx.AsyncClient, sql: asyncpg.Connection, path: str) -> None:
+    answer = await client.post(path, json={"text": "a"})
+    assert answer.status_code == 201
+    assert await sql.fetchval("SELECT id FROM note") == UUID(answer.json()["id"])
+
+
+@pytest.mark.parametrize("path", ["/v1/notes", "/v1/fast-notes"])
+async def test_a_commit_that_fails_is_never_told_as_success(
+    client: httpx.AsyncClient, sql: asyncpg.Connection, path: str
+) -> None:
+    """The foreign key is checked at commit only; the route itself has already returned its value."""
+    answer = await client.post(path, json={"text": "a", "parent_id": str(uuid4())})
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "/problems/internal"
+    assert await sql.fetchval("SELECT count(*) FROM note") == 0
+
+
+async def _two_notes(sql: asyncpg.Connection) -> None:
+    await sql.executemany("INSERT INTO note VALUES ($1, '', 0)", [(UUID(int=1),), (UUID(int=2),)])
+
+
+async def test_a_deadlock_is_run_again(client: httpx.AsyncClient, app: FastAPI, sql: asyncpg.Connection) -> None:
+    await _two_notes(sql)
+    answers = await asyncio.gather(client.post("/v1/locks/1/2"), client.post("/v1/locks/2/1"))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert app.state.runs > 2, "no deadlock happened: the test shows nothing"
+    assert [row["number"] for row in await sql.fetch("SELECT number FROM note")] == [2, 2]
+
+
+async def test_three_repeats_and_no_more(client: httpx.AsyncClient, app: FastAPI) -> None:
+    answer = await client.post("/v1/always-victim")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert app.state.victims == 4
+
+
+async def test_pool_gives_every_connection_back(client: httpx.AsyncClient) -> None:
+    """More failures than the pool has connections, then a success."""
+    for path in ("/v1/notes", "/v1/fast-notes"):
+        for _ in range(12):
+            await client.post(path, json={"text": "a\0"})
+        assert (await client.post(path, json={"text": "a"})).status_code == 201
+
+
+class TestIdempotencyKey:
+    """A repeat gets the first answer; nothing happens twice."""
+
+    def _headers(self, key: str, sub: str = "demo") -> dict[str, str]:
+        return tokens.bearer(sub, "member") | {"Idempotency-Key": key}
+
+    async def _count(self, sql: asyncpg.Connection) -> int:
+        found: int = await sql.fetchval("SELECT count(*) FROM note")
+        return found
+
+    async def test_missing(self, client: httpx.AsyncClient) -> None:
+        for key in ("", '""', "  "):
+            answer = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers(key))
+            assert (answer.status_code, answer.json()["type"]) == (400, "/problems/idempotency-key-missing")
+        answer = await client.post("/v1/payments", json={"text": "a"}, headers=tokens.bearer("demo"))
+        assert answer.status_code == 400
+
+    async def test_too_long(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k" * 256))
+        assert answer.status_code == 422
+
+    async def test_replay(self, client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+        first = await client.post("/v1/payments", json={"text": "a", "number": 1}, headers=self._headers("k-1"))
+        again = await client.post("/v1/payments", json={"number": 1, "text": "a"}, headers=self._headers('"k-1"'))
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.json() == first.json()
+        assert again.headers["idempotent-replayed"] == "true"
+        assert await self._count(sql) == 1
+
+    async def test_other_body(self, client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+        await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k-1"))
+        answer = await client.post("/v1/payments", json={"text": "b"}, headers=self._headers("k-1"))
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/idempotency-key-reused")
+        assert await self._count(sql) == 1
+
+    async def test_keys_belong_to_their_user(self, client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+        first = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k-1"))
+        other = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k-1", "demo-2"))
+        assert first.json() != other.json()
+        assert await self._count(sql) == 2
+
+    async def test_in_flight(self, client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+        """The second neither waits nor works; once the first is done, it gets the first's answer."""
+
+        async def send() -> httpx.Response:
+            return await client.post("/v1/payments", json={"text": "slow"}, headers=self._headers("k-1"))
+
+        answers = await asyncio.gather(*(send() for _ in range(5)))
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [201, 409, 409, 409, 409]
+        refused = next(answer for answer in answers if answer.status_code == 409)
+        assert refused.json()["type"] == "/problems/request-in-flight"
+        assert refused.headers["retry-after"] == "1"
+        assert (await send()).json() == next(answer for answer in answers if answer.status_code == 201).json()
+        assert await self._count(sql) == 1
+
+    async def test_a_refusal_is_not_stored(self, client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+        assert (
+            await client.post("/v1/payments", json={"text": "late"}, headers=self._headers("k-1"))
+        ).status_code == 409
+        assert await sql.fetchval("SELECT count(*) FROM idempotency_key") == 0
+        answer = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k-1"))
+        assert answer.status_code == 201

@@ -1,0 +1,146 @@
+"""The HKR file: columns, sums, encoding, neutralised and transliterated text."""
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regiohub_billing.domain.document import Item, invoice_lines
+from regiohub_billing.domain.hkr import Booked, Party, Record, cash_sign, frame, records
+from regiohub_billing.domain.journal import Accounts, EntryKind
+from regiohub_billing.domain.tax import TaxRule
+from regiohub_billing.render import hkr
+
+ACCOUNTS = Accounts()
+DAY = date(2026, 11, 25)
+START = datetime(2026, 11, 25, 8, tzinfo=UTC)
+RULES = [
+    TaxRule("S19", date(2020, 1, 1), Decimal(19), "S", "", "44110000"),
+    TaxRule("S07", date(2020, 1, 1), Decimal(7), "S", "", "44120000"),
+]
+LINES = invoice_lines(
+    [
+        Item("Flex-Desk", START, START + timedelta(hours=2), 3570, "S19"),
+        Item("Beamer", START, START + timedelta(hours=2), 107, "S07"),
+    ],
+    RULES,
+)
+BUYER = Party("Muster GmbH", "Hauptstr. 1", "56727", "Mayen", "DE")
+
+
+def booked(kind: EntryKind, **changes) -> Booked:
+    values: dict[str, Any] = {
+        "entry_id": "e-1", "kind": kind, "posted_on": DAY, "amount_cents": 3677, "payment_reference": "pi_1",
+        "document_number": "R-2026-000001", "invoice_number": "R-2026-000001", "buyer": BUYER, "lines": LINES,
+    }  # fmt: skip
+    return Booked(**values | changes)
+
+
+def read(content: bytes) -> list[dict[str, str]]:
+    text = content.decode("cp1252")
+    assert text.count("\r\n") == text.count("\n")
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=";"))
+
+
+def write(entries: list[Booked], *, test: bool = False) -> list[dict[str, str]]:
+    return read(hkr.write(frame(records(entries, ACCOUNTS), ACCOUNTS, "Stadt Bendorf", DAY, test=test)).content)
+
+
+def test_one_record_per_account_and_tax_code_and_a_trailer_with_count_and_sum():
+    payment = booked(EntryKind.PAYMENT, entry_id="e-0", document_number="", buyer=None, lines=())
+    rows = write([payment, booked(EntryKind.INVOICE)])
+
+    assert [row["Satzart"] for row in rows] == ["V", "I", "S", "S", "N"]
+    assert [row["LfdNr"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert [row["Betrag brutto"] for row in rows[1:]] == ["36,77", "1,07", "35,70", "73,54"]
+    assert [row["Steuerkennzeichen"] for row in rows[2:4]] == ["S07", "S19"]
+    assert rows[3]["Betrag netto"] == "30,00"
+    assert rows[3]["Steuerbetrag"] == "5,70"
+    assert rows[3]["Name1"] == "Muster GmbH"
+    assert rows[3]["Anordnungsdatum"] == "25.11.2026"
+    assert rows[3]["Verwendungszweck"] == "Flex-Desk 25.11.2026, Beamer 25.11.2026"
+    assert rows[1]["Name1"] == ""
+    assert rows[1]["BelegNr"] == "R-2026-000001"
+    assert rows[0]["Verwendungszweck"] == "RegioHub 1.0"
+    assert len({row["AnordnungsNrExtern"] for row in rows[1:4]}) == 3
+
+
+def test_cancellation_and_refund_carry_direction_by_record_type_not_by_sign():
+    credit = {"document_number": "S-2026-000001"}
+    rows = write([booked(EntryKind.CANCELLATION, **credit), booked(EntryKind.REFUND, **credit, lines=())])
+
+    assert [row["Satzart"] for row in rows] == ["V", "A", "A", "R", "N"]
+    assert {row["BelegNr"] for row in rows[1:4]} == {"S-2026-000001"}
+    assert {row["BezugBelegNr"] for row in rows[1:4]} == {"R-2026-000001"}
+    assert all("-" not in row["Betrag brutto"] for row in rows)
+
+
+def test_a_prepayment_without_invoice_says_so():
+    rows = write([booked(EntryKind.PAYMENT, document_number="", invoice_number="", buyer=None, lines=())], test=True)
+
+    assert rows[1]["Kassenzeichen"] == ""
+    assert "ohne Rechnung" in rows[1]["Verwendungszweck"]
+    assert rows[0]["Verwendungszweck"] == "RegioHub 1.0 TEST"
+
+
+def test_the_header_has_the_28_columns_of_the_default_profile():
+    header = hkr.write([]).content.decode("cp1252").rstrip("\r\n").split(";")
+
+    assert len(header) == 28
+    assert header[:2] == ["Satzart", "LfdNr"]
+    assert header[-1] == "Zahlungsreferenz"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"), ("+49 2622", "'+49 2622"), ("-5", "'-5"), ("@SUM(A1)", "'@SUM(A1)"), ("a=b", "a=b"),
+        ("\t=1+1", "'=1+1"), (" \r\n=1+1", "'=1+1"), ("＝1", "'=1"), ("−1", "'-1"), ("Zeile\neins", "Zeile eins"),
+    ],
+)  # fmt: skip
+def test_a_spreadsheet_runs_nothing(text, written):
+    rows = write([booked(EntryKind.INVOICE, buyer=Party(text, "x", "56170", "y", "DE"))])
+    assert rows[1]["Name1"] == written
+
+
+def test_what_cp1252_cannot_write_is_replaced_and_listed():
+    buyer = Party("Łukasz Őry 北", "Čapek-Straße 1", "56170", "Bendorf", "DE")
+    parts = records([booked(EntryKind.INVOICE, buyer=buyer)], ACCOUNTS)
+    file = hkr.write(frame(parts, ACCOUNTS, "Stadt", DAY, test=False))
+
+    assert read(file.content)[1]["Name1"] == "Lukasz Öry ?"
+    assert read(file.content)[1]["Straße"] == "Capek-Straße 1"
+    found = {(item.column, item.original, item.written) for item in file.replaced}
+    assert found == {("Name1", "Łukasz Őry 北", "Lukasz Öry ?"), ("Straße", "Čapek-Straße 1", "Capek-Straße 1")}
+
+
+@given(st.text(max_size=60), st.integers(0, 10**9))
+def test_any_text_and_amount_can_be_read_back(text, cents):
+    record = Record("S", 2, "00137", 2026, name1=text, gross_cents=cents, purpose=text * 4)
+    row = read(hkr.write([record]).content)[0]
+
+    assert Decimal(row["Betrag brutto"].replace(",", ".")) * 100 == cents
+    assert not row["Name1"].startswith(("=", "+", "-", "@"))
+    assert len(row["Verwendungszweck"]) <= 140
+
+
+def test_the_same_records_give_the_same_bytes():
+    parts = records([booked(EntryKind.INVOICE)], ACCOUNTS)
+    framed = frame(parts, ACCOUNTS, "Stadt", DAY, test=False)
+    assert hkr.write(framed).content == hkr.write(framed).content
+
+
+def test_the_cash_sign_has_a_check_digit_and_marks_tests():
+    assert cash_sign("R-2026-000001") == "26RH000001-3"
+    assert cash_sign("TEST-R-2026-000001") == "T26RH000001-3"
+    assert cash_sign("") == ""
+    assert cash_sign("R-2026-000001")[-1] != cash_sign("R-2026-000010")[-1]
+
+
+def test_the_file_name_follows_the_profile():
+    assert hkr.file_name("00137", DAY, 7) == "HKR_00137_20261125_0007.csv"

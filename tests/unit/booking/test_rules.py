@@ -1,0 +1,123 @@
+"""Each rule refuses by name and says what would work."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from regiohub_booking.domain.booking import Ask, Place, plan
+from regiohub_booking.domain.hours import NonexistentLocalTime, Opening
+from regiohub_booking.domain.rules import (
+    AlreadyBegun,
+    BeyondHorizon,
+    InThePast,
+    NotBookable,
+    OffGrid,
+    OutsideOpeningHours,
+    Rules,
+    SeveralHubs,
+    TooLong,
+    TooShort,
+    check_cancel,
+)
+from regiohub_booking.domain.states import Status
+from regiohub_shared.problem import Problem
+
+NOW = datetime(2026, 11, 25, 8, 7, tzinfo=UTC)  # Wednesday, 09:07 in Berlin
+ROOM = UUID(int=1)
+
+
+def place(**more: object) -> Place:
+    values: dict[str, object] = {
+        "id": ROOM, "hub": "bendorf", "operator": "stadt-bendorf", "name": "Room", "zone": ZoneInfo("Europe/Berlin"),
+        "cents_per_hour": 400, "tax_code": "S19", "rules": Rules(30, 60, 240, 30), "before": timedelta(),
+        "after": timedelta(), "leaves": (ROOM,), "week": tuple(Opening(day, 480, 1080) for day in range(1, 8)),
+        "is_active": True, "version": 1,
+    } | more  # fmt: skip
+    return Place(**values)  # type: ignore[arg-type]
+
+
+def ask(start: str, end: str) -> Ask:
+    return Ask(ROOM, datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def planned(*asks: Ask, at: Place | None = None) -> Status:
+    ids = [uuid4() for _ in range(len(asks) + 1)]
+    return plan(asks, {ROOM: at or place()}, sub="s", code="C", ids=ids, now=NOW).booking.status
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "refusal"),
+    [
+        ("2026-11-25T10:10+01:00", "2026-11-25T11:10+01:00", OffGrid),
+        ("2026-11-25T10:00+01:00", "2026-11-25T11:15+01:00", OffGrid),
+        ("2026-11-25T10:00:01+01:00", "2026-11-25T11:00:01+01:00", OffGrid),
+        ("2026-11-25T10:00+01:00", "2026-11-25T10:30+01:00", TooShort),
+        ("2026-11-25T10:00+01:00", "2026-11-25T14:30+01:00", TooLong),
+        ("2026-11-25T08:30+01:00", "2026-11-25T10:30+01:00", InThePast),
+        ("2026-12-25T10:00+01:00", "2026-12-25T11:00+01:00", BeyondHorizon),
+        ("2026-11-26T07:30+01:00", "2026-11-26T09:00+01:00", OutsideOpeningHours),
+        ("2026-11-26T17:30+01:00", "2026-11-26T18:30+01:00", OutsideOpeningHours),
+        ("2026-11-26T19:00+01:00", "2026-11-26T20:00+01:00", OutsideOpeningHours),
+    ],
+)
+def test_a_refusal_names_the_rule(start: str, end: str, refusal: type[Problem]) -> None:
+    with pytest.raises(refusal) as caught:
+        planned(ask(start, end))
+    assert caught.value.params["line"] == 0
+
+
+def test_the_running_step_can_still_be_booked() -> None:
+    assert planned(ask("2026-11-25T09:00+01:00", "2026-11-25T10:00+01:00")) is Status.HELD
+
+
+def test_what_is_switched_off_cannot_be_booked() -> None:
+    with pytest.raises(NotBookable):
+        planned(ask("2026-11-26T09:00+01:00", "2026-11-26T10:00+01:00"), at=place(is_active=False))
+
+
+def test_a_free_place_is_confirmed_at_once() -> None:
+    assert (
+        planned(ask("2026-11-26T09:00+01:00", "2026-11-26T10:00+01:00"), at=place(cents_per_hour=0)) is Status.CONFIRMED
+    )
+
+
+def test_one_booking_one_hub() -> None:
+    other = place(id=UUID(int=2), hub="mayen")
+    asks = [ask("2026-11-26T09:00+01:00", "2026-11-26T10:00+01:00")]
+    asks.append(Ask(other.id, asks[0].start, asks[0].end))
+    with pytest.raises(SeveralHubs):
+        plan(asks, {ROOM: place(), other.id: other}, sub="s", code="C", ids=[uuid4() for _ in range(3)], now=NOW)
+
+
+def test_the_second_line_is_named() -> None:
+    good, bad = (
+        ask("2026-11-26T09:00+01:00", "2026-11-26T10:00+01:00"),
+        ask("2026-11-26T20:00+01:00", "2026-11-26T21:00+01:00"),
+    )
+    with pytest.raises(OutsideOpeningHours) as caught:
+        planned(good, bad)
+    assert caught.value.params["line"] == 1
+
+
+def test_outside_opening_hours_says_when_it_is_open() -> None:
+    with pytest.raises(OutsideOpeningHours) as caught:
+        planned(ask("2026-11-26T19:00+01:00", "2026-11-26T20:00+01:00"))
+    assert {"start": "2026-11-26T08:00:00+01:00", "end": "2026-11-26T18:00:00+01:00"} in caught.value.params["open"]
+
+
+def test_a_start_that_no_clock_shows_is_refused() -> None:
+    late = place(rules=Rules(30, 30, 600, 400), week=tuple(Opening(day, 0, 1440) for day in range(1, 8)))
+    with pytest.raises(NonexistentLocalTime):
+        planned(ask("2027-03-28T02:30+01:00", "2027-03-28T04:00+02:00"), at=late)
+
+
+def test_members_cancel_before_the_start_operators_before_the_end() -> None:
+    start, end = NOW, NOW + timedelta(hours=1)
+    check_cancel(starts_at=start, ends_at=end, now=start - timedelta(seconds=1), by_operator=False)
+    with pytest.raises(AlreadyBegun):
+        check_cancel(starts_at=start, ends_at=end, now=start, by_operator=False)
+    check_cancel(starts_at=start, ends_at=end, now=start, by_operator=True)
+    with pytest.raises(AlreadyBegun):
+        check_cancel(starts_at=start, ends_at=end, now=end, by_operator=True)

@@ -1,0 +1,129 @@
+"""Catalogues, times, forms, and the locked front-end files."""
+
+import re
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pytest
+
+from regiohub_gateway import vendor
+from regiohub_gateway.web import moments, texts
+from regiohub_gateway.web.forms import Form, known_id, known_slug
+from regiohub_shared.problem import NotFound
+
+ROOT = Path(__file__).parents[3]
+WEB = ROOT / "gateway/src/regiohub_gateway/web"
+
+
+def test_both_languages_say_the_same_things():
+    german, english = texts.catalogue("de"), texts.catalogue("en")
+
+    assert german.keys() == english.keys()
+    for key, text in german.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", english[key])), key
+        assert text.strip()
+        assert english[key].strip()
+
+
+def test_every_key_that_a_page_names_exists():
+    used = {
+        match
+        for path in WEB.rglob("*.html")
+        for match in re.findall(r"""\bt\(['"]([a-z_]+\.[a-z0-9_-]+)['"][,)]""", path.read_text())
+    }
+
+    assert len(used) > 150
+    assert used - texts.catalogue("de").keys() == set()
+
+
+def test_every_problem_that_anyone_names_has_a_page():
+    named = {
+        match
+        for path in ROOT.glob("*/**/src/**/*.py")
+        if "stripe_sandbox" not in path.parts and "regiohub_local" not in path.parts
+        for match in re.findall(
+            r'^    (?:status, )?type(?:, title)? = (?:\d+, )?"([a-z0-9-]+)"', path.read_text(), re.MULTILINE
+        )
+    }
+
+    assert {"slot-taken", "grant-revoked", "nothing-to-pay", "too-many-holds"} <= named
+    assert {name for name in named if not texts.has_text(f"problem.{name}")} == set()
+
+
+def test_the_paying_button_says_what_the_law_wants():
+    assert texts.text("de", "pay.button") == "zahlungspflichtig buchen"
+
+
+def test_local_times_that_do_not_exist_or_exist_twice_are_seen():
+    with pytest.raises(moments.NoSuchTime):
+        moments.local(date(2027, 3, 28), time(2, 30))
+    with pytest.raises(moments.TwoSuchTimes) as two:
+        moments.local(date(2026, 10, 25), time(2, 30))
+
+    assert [moment.isoformat()[-6:] for moment in two.value.choices] == ["+02:00", "+01:00"]
+    assert moments.local(date(2026, 7, 1), time(9)).isoformat() == "2026-07-01T09:00:00+02:00"
+
+
+def test_lengths_are_real_minutes_over_a_change_of_clocks():
+    start = moments.local(date(2026, 10, 25), time(1))
+
+    assert moments.after(start, 180).strftime("%H:%M") == "03:00"
+
+
+@pytest.mark.parametrize(("minute", "expected"), [(0, "10:30"), (29, "10:30"), (30, "11:00"), (59, "11:00")])
+def test_the_next_half_hour(minute, expected):
+    assert moments.next_step(datetime(2026, 11, 25, 9, minute, 5, tzinfo=UTC)).strftime("%H:%M") == expected
+
+
+def test_times_read_as_people_write_them():
+    start, end = datetime(2026, 11, 25, 8, tzinfo=UTC), datetime(2026, 11, 25, 23, tzinfo=UTC)
+
+    assert moments.show_span(start, end, "de") == "Mi., 25.11.2026, 09:00–24:00"
+    assert moments.show_date(start, "en") == "Wed 25 Nov 2026"
+
+
+@pytest.mark.parametrize(
+    ("written", "cents"), [("12", 1200), ("12,5", 1250), ("12.50", 1250), (" 0 ", 0), ("0,05", 5), ("4,50", 450)]
+)
+def test_euros_are_read_by_digits(written, cents):
+    assert Form({"price": written}, {}).cents("price") == cents
+
+
+@pytest.mark.parametrize("written", ["", "-1", "1,234", "1e3", "NaN", "٣", "1.2.3", "12 €", "9999999"])
+def test_what_is_no_amount_is_an_error(written):
+    form = Form({"price": written}, {})
+    form.cents("price")
+
+    assert form.errors == {"price": "form.money"}
+
+
+def test_only_ids_and_slugs_become_parts_of_a_path():
+    assert known_id("0193B3F0-0000-7000-8000-000000000001") == "0193b3f0-0000-7000-8000-000000000001"
+    for bad in ("", "../x", "1", "a/b"):
+        with pytest.raises(NotFound):
+            known_id(bad)
+    for bad in ("", "../x", "A", "a/b", "ü", "٣", "a" * 65):
+        with pytest.raises(NotFound):
+            known_slug(bad)
+
+
+def test_front_end_files_are_locked_without_addresses_and_scripts():
+    lock = (ROOT / "package-lock.json").read_text()
+
+    assert '"resolved"' not in lock
+    assert vendor.locked_versions()["@kern-ux/native"] == "2.7.2"
+    assert "ignore-scripts=true" in (ROOT / ".npmrc").read_text()
+
+
+def test_a_half_copy_is_not_current(tmp_path):
+    packages = tmp_path / "node_modules"
+    for package, inside in vendor.FILES.values():
+        (packages / package / inside).parent.mkdir(parents=True, exist_ok=True)
+        (packages / package / inside).write_text("x")
+    target = tmp_path / "vendor"
+
+    vendor.copy(packages, {"a": "1"}, target)
+    assert vendor.is_current({"a": "1"}, target)
+    assert not vendor.is_current({"a": "2"}, target)
+    (target / "qrcode.mjs").unlink()
+    assert not vendor.is_current({"a": "1"}, target)

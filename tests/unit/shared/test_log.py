@@ -1,0 +1,112 @@
+"""Logs are JSON and hold no token, PIN, name or mail address, wherever in the record they sit."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+import structlog
+
+from regiohub_shared.log import configure_logging, get_logger
+from tests.support import tokens
+
+TOKEN = tokens.sign(tokens.claims_for("demo"))
+SECRETS = ["geheim-1", TOKEN, "RH1:ABC.DEF", "sk_test_12345", "whsec_9876", "demo@example.org", "12345678"]
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    text = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", text)
+    configure_logging("unit")
+    yield text
+    root.handlers = before
+    root.setLevel(level)
+    structlog.contextvars.clear_contextvars()
+
+
+def _fail() -> None:
+    raise LookupError("no user demo@example.org")
+
+
+def _lines(output: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in output.getvalue().splitlines()]
+
+
+def test_one_json_object_a_line(output: io.StringIO) -> None:
+    get_logger("a").info("booked", booking_id=UUID(int=1), cents=1200, paid=True, note="zwei\nZeilen äöü")
+    [line] = _lines(output)
+    assert line["event"] == "booked"
+    assert line["service"] == "unit"
+    assert line["level"] == "info"
+    assert line["cents"] == 1200
+    assert line["paid"] is True
+    assert line["booking_id"] == str(UUID(int=1))
+    assert str(line["ts"]).endswith("Z")
+    assert "äöü" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"access_token": "geheim-1"},
+        {"Authorization": "geheim-1"},
+        {"cookie": "geheim-1", "set_cookie": "geheim-1"},
+        {"password": "geheim-1", "client_secret": "geheim-1"},
+        {"pin": "12345678", "pins": ["12345678"]},
+        {"email": "geheim-1", "mail_to": "geheim-1"},
+        {"name": "geheim-1", "first_name": "geheim-1", "lastname": "geheim-1"},
+        {"note": f"got {TOKEN} from someone"},
+        {"note": "scanned RH1:ABC.DEF at the door"},
+        {"note": "key sk_test_12345 and whsec_9876"},
+        {"note": "mail to demo@example.org failed"},
+        {"body": {"access_token": "geheim-1", "deep": [{"pin": "12345678"}, f"x {TOKEN}"]}},
+        {"items": ("demo@example.org", {"sk_test_12345"})},
+        {"error": ValueError("for demo@example.org")},
+    ],
+)
+def test_secrets_are_redacted(output: io.StringIO, values: dict[str, object]) -> None:
+    get_logger("a").info("something", **values)
+    assert "[redacted]" in output.getvalue()
+    assert not [secret for secret in SECRETS if secret in output.getvalue()]
+
+
+def test_bound_values_and_events_too(output: io.StringIO) -> None:
+    structlog.contextvars.bind_contextvars(refresh_token="geheim-1")
+    get_logger("a").info(f"from {TOKEN}")
+    assert not [secret for secret in SECRETS if secret in output.getvalue()]
+
+
+def test_traces_too(output: io.StringIO) -> None:
+    try:
+        _fail()
+    except LookupError:
+        get_logger("a").exception("failed")
+    [line] = _lines(output)
+    assert "LookupError" in str(line["exception"])
+    assert "demo@example.org" not in output.getvalue()
+
+
+def test_the_standard_librarys_records_too(output: io.StringIO) -> None:
+    log = logging.getLogger("some.library")
+    try:
+        _fail()
+    except LookupError:
+        log.exception("for %s", TOKEN)
+    log.warning("%s", {"a": 1})
+    lines = _lines(output)
+    assert [line["level"] for line in lines] == ["error", "warning"]
+    assert "LookupError" in str(lines[0]["exception"])
+    assert not [secret for secret in SECRETS if secret in output.getvalue()]
+
+
+def test_level_and_noisy_libraries(output: io.StringIO) -> None:
+    get_logger("a").debug("unseen")
+    logging.getLogger("httpx").info("HTTP Request: GET http://x/?token=geheim-1")
+    logging.getLogger("uvicorn.access").info("GET /?token=geheim-1")
+    assert output.getvalue() == ""
