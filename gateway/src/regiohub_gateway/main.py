@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -43,11 +45,12 @@ def make_app(
     sessions = Sessions(database, keycloak, settings, real_now)
     limiter = Limiter(database, real_now)
     verifier = Verifier(issuer=settings.issuer, audience="regiohub-booking", fetch_keys=keycloak.fetch_keys)
+    upstreams = {name: Upstream(url, transport=replaced.get(name)) for name, url in settings.upstreams.items()}
     targets: dict[str, tuple[str, httpx.AsyncBaseTransport]] = {
-        name: (url.rstrip("/"), Upstream(url, transport=replaced.get(name))) for name, url in settings.upstreams.items()
+        name: (upstream.base_url, upstream) for name, upstream in upstreams.items()
     }
-    booking_url, booking = targets["booking"]
-    targets["booking"] = booking_url, HoldLimit(booking, limiter, verifier, settings.holds_per_hour)
+    booking = upstreams["booking"]
+    targets["booking"] = booking.base_url, HoldLimit(booking, limiter, verifier, settings.holds_per_hour)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
@@ -62,15 +65,22 @@ def make_app(
 
     spec = AppSpec(
         name="gateway", title="RegioHub gateway", migrations=MIGRATIONS, lifespans=[running],
+        checks=[lambda _app: partial(_paused, upstreams)],
         routers=[Bff(sessions, keycloak, limiter, settings).router(), *site.routers()],
     )  # fmt: skip
     pages = create_app(spec, settings, db=database, verifier=verifier)
     pages.state.targets = targets
     pages.state.checkout_origin = settings.checkout_origin
     site.install(pages)
-    proxy = Proxy(targets, sessions, settings.public_origin)
+    proxy = Proxy(targets, sessions, settings.public_origin, pages.state.metrics)
     addresses = AddressLimiter(limiter, settings.requests_per_minute, real_now)
     return Front(pages, proxy, sessions, addresses, settings, show=errors.as_html)
+
+
+async def _paused(upstreams: Mapping[str, Upstream]) -> dict[str, Any]:
+    """Return the services that the breaker keeps from requests; they limp, we do not."""
+    names = sorted(name for name, upstream in upstreams.items() if upstream.breaker.is_open)
+    return {"services_paused": names} if names else {}
 
 
 async def _tidy(db: Database, sessions: Sessions, limiter: Limiter) -> None:

@@ -29,7 +29,7 @@ class Settings(ServiceSettings):
     session_idle_s: int = 30 * 60
     session_absolute_s: int = 12 * 60 * 60
     holds_per_hour: int = 10
-    requests_per_minute: int = 1200
+    requests_per_minute: int = 3000
     logins_per_minute: int = 60
 
     @field_validator("session_key", "previous_session_key")

@@ -59,6 +59,7 @@ GOOD = wish(later(2), later(3))
 BOOKINGS: list[tuple[str, Any, Mapping[str, str], int, str]] = [
     ("no zone", wish("2027-01-05T09:00:00", "2027-01-05T10:00:00"), KEY, 422, "malformed"),
     ("a number as time", wish(0, 3600), KEY, 422, "malformed"),  # type: ignore[arg-type]
+    ("a number as text", wish("1800000000", "1800003600"), KEY, 422, "malformed"),
     ("a date as time", wish("2027-01-05", "2027-01-06"), KEY, 422, "malformed"),
     ("no end", wish(later(), None), KEY, 422, "malformed"),
     ("end before start", wish(later(1), later()), KEY, 422, "end-before-start"),

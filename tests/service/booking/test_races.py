@@ -279,12 +279,27 @@ async def test_sixty_four_rivals_and_a_lapsed_hold_have_one_winner(arena: Arena)
         assert len(found.won) == 1
 
 
-async def _late_payment(arena: Arena, booking: UUID, found: Round) -> None:
-    fact = PaymentChanged(
-        payment_id=uuid4(), booking_id=booking, sub="x", operator="stadt-bendorf", version=1, amount_cents=400,
-        paid_cents=400, refunded_cents=0, currency="EUR", paid_at=now(),
-    )  # fmt: skip
-    await arena.quietly(found, lambda session: apply_payment(session, fact, now=now()))
+def _payer(arena: Arena, booking: UUID) -> Callable[[Round], Awaitable[None]]:
+    async def work(found: Round) -> None:
+        fact = PaymentChanged(
+            payment_id=uuid4(), booking_id=booking, sub="x", operator="stadt-bendorf", version=1, amount_cents=400,
+            paid_cents=400, refunded_cents=0, currency="EUR", paid_at=now(),
+        )  # fmt: skip
+        await arena.quietly(found, lambda session: apply_payment(session, fact, now=now()))
+
+    return work
+
+
+def _sweeper(arena: Arena) -> Callable[[Round], Awaitable[None]]:
+    return lambda found: arena.quietly(found, lambda session: expire_lapsed(session, now=now()))
+
+
+def _canceller(arena: Arena, booking: UUID) -> Callable[[Round], Awaitable[None]]:
+    async def cancel(session: AsyncSession) -> None:
+        with contextlib.suppress(PreconditionFailed):
+            await cancel_booking(session, principal=BOSS, booking_id=booking, version=1, now=now())
+
+    return lambda found: arena.quietly(found, cancel)
 
 
 async def test_a_late_payment_a_sweeper_and_rivals_share_one_lapsed_slot(arena: Arena) -> None:
@@ -298,8 +313,8 @@ async def test_a_late_payment_a_sweeper_and_rivals_share_one_lapsed_slot(arena: 
         held = await arena.connections[0].fetchval(sql, past, slot[0])
         delay = number % 5 * 0.004
         works = [_booker(arena, connection, [(DESK, *slot)], delay) for connection in arena.connections[:16]]
-        works += [lambda found, held=held: _late_payment(arena, held, found)]
-        works += [lambda found: arena.quietly(found, lambda session: expire_lapsed(session, now=now()))] * 2
+        works += [_payer(arena, held)]
+        works += [_sweeper(arena)] * 2
 
         found = await arena.race(works)
 
@@ -318,12 +333,8 @@ async def test_a_payment_against_a_cancellation_never_keeps_money_for_nothing(ar
         await arena.book(arena.connections[0], [(DESK, *slot)], Round())
         held = await arena.connections[0].fetchval("SELECT id FROM booking WHERE starts_at = $1", slot[0])
 
-        async def cancel(session: AsyncSession, held: UUID = held) -> None:
-            with contextlib.suppress(PreconditionFailed):
-                await cancel_booking(session, principal=BOSS, booking_id=held, version=1, now=now())
-
-        works = [lambda found, held=held: _late_payment(arena, held, found)] * 2
-        works += [lambda found, cancel=cancel: arena.quietly(found, cancel)] * 2
+        works = [_payer(arena, held)] * 2
+        works += [_canceller(arena, held)] * 2
         found = await arena.race(works)
 
         assert found.errors == []

@@ -137,6 +137,10 @@ async def test_a_dead_service_is_a_problem_with_retry_after_and_opens_the_breake
     assert len(house.booking.seen) == 10
     house.access.routes["GET /v1/grants"] = {"items": []}
     assert (await browser.get("/api/access/v1/grants")).status_code == 200
+    ready = await browser.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["degraded"] == {"services_paused": ["booking"]}
+    assert 'proxied_requests_total{service="booking",status="503"} 6.0' in (await browser.get("/metrics")).text
 
 
 async def test_bodies_over_a_mebibyte_never_reach_a_service(house):

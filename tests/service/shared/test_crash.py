@@ -32,7 +32,7 @@ KILLS = 10
 FACTS = 500
 CLIENTS = 6
 PAUSE_S = 0.2
-BUDGET_S = 60.0
+BUDGET_S = 75.0
 
 Fact = tuple[str, int]
 
@@ -195,7 +195,7 @@ async def house(cluster: Cluster, folder: Path, *, with_inbox: bool) -> AsyncIte
 async def _kill_until(role: Role, rand: random.Random, enough: Callable[[], Awaitable[bool]]) -> None:
     while not await enough():
         # Often until each has died enough, then seldom, so that a slow machine gets its facts made too.
-        await asyncio.sleep(rand.uniform(0.02, 0.7) if role.kills < KILLS else rand.uniform(0.5, 3.0))
+        await asyncio.sleep(rand.uniform(0.02, 0.7) if role.kills < KILLS else rand.uniform(1.0, 4.0))
         role.kill()
         await role.start()
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -22,6 +21,7 @@ from regiohub_access.reader.wire import (
     keys_etag,
 )
 from regiohub_access.rh1 import IssuerKey
+from regiohub_shared.clock import real_now
 
 SECRET = "a secret for tests"
 
@@ -63,7 +63,7 @@ class FakeAccess:
             denylist=DenyList(self.denylist_seq, full=True, entries=self.denied),
             pins=None if request.have.pins_seq == self.pins_seq else PinTable(self.pins_seq, self.pins),
             events_acked=acked,
-            server_time=datetime.now(UTC),  # noqa: TID251 - stands for another machine, without our clock
+            server_time=real_now(),
             epoch=self.epoch,
         )
 

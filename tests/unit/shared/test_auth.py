@@ -92,7 +92,7 @@ async def test_leeway(verifier: Verifier, name: str, seconds: int) -> None:
 async def test_a_known_token_ends_with_its_expiry(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens.sign(_claims())
     await verifier.verify(token)
-    later = real_now().timestamp() + 3600
+    later = real_now().timestamp() + 7200
     monkeypatch.setattr("time.time", lambda: later)
     monkeypatch.setattr(module, "real_now", lambda: real_now().fromtimestamp(later, tz=real_now().tzinfo))
     await _refused(verifier, token)

@@ -102,8 +102,8 @@ class Bff:
             await self._end_at_keycloak(login.tokens.refresh)
         response = RedirectResponse(self._keycloak.logout_url(login.tokens.id if login else ""), 303, headers=_NO_STORE)
         response.headers.append("Set-Cookie", cookies.delete(cookies.SESSION))
-        # Cached door keys go with the login.
-        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        # Kept door keys go with the login.
+        response.headers["Clear-Site-Data"] = '"storage"'
         return response
 
     async def backchannel_logout(self, request: Request) -> Response:

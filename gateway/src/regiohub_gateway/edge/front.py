@@ -21,7 +21,7 @@ from regiohub_shared.problem import NotFound, Problem, Unavailable
 
 _log = get_logger(__name__)
 _FROM_KEYCLOAK = "/auth/backchannel-logout"
-# The service's own API pages need inline scripts, which our policy forbids; ours stand at /api-docs.
+# The app's own API pages need inline scripts, which our policy forbids, and describe nothing that is public.
 _HIDDEN = ("/docs", "/openapi.json", "/internal")
 _WITHOUT_SESSION = ("/static/", "/healthz", "/readyz", "/metrics", "/auth/callback", _FROM_KEYCLOAK)
 _UNCOUNTED = ("/static/", "/healthz", "/readyz", "/metrics")

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from regiohub_shared.db.database import Database
+from regiohub_shared.log import get_logger
 from regiohub_shared.problem import TooManyRequests
+
+_log = get_logger(__name__)
 
 # One statement decides and writes: two requests at once cannot both take the last place.
 _TAKE = """
@@ -106,6 +109,9 @@ class AddressLimiter:
             self._refused_until.clear()
         try:
             await self._limiter.take(self._rule, address)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # Readers sync through here: without the database doors must still hear of revocations.
+            _log.warning("address_not_counted")
         except TooManyRequests as refusal:
             self._refused_until[address] = now + timedelta(seconds=int(refusal.params["retry_after_s"]))
             raise

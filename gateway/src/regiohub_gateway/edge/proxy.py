@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
 from regiohub_gateway.edge import cookies
@@ -56,9 +57,15 @@ class Proxy:
     """Carries ``/api/<service>/…`` to the services."""
 
     def __init__(
-        self, targets: Mapping[str, tuple[str, httpx.AsyncBaseTransport]], sessions: Sessions, public_origin: str
+        self,
+        targets: Mapping[str, tuple[str, httpx.AsyncBaseTransport]],
+        sessions: Sessions,
+        public_origin: str,
+        metrics: CollectorRegistry,
     ) -> None:
         """``targets`` gives base address and transport by service name."""
+        self._count = Counter("proxied_requests_total", "Proxied requests", ("service", "status"), registry=metrics)
+        self._seconds = Histogram("proxied_duration_seconds", "Duration", ("service",), registry=metrics)
         self._targets, self._sessions, self._origin = targets, sessions, public_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str, caller: Caller) -> None:
@@ -76,8 +83,13 @@ class Proxy:
             status = problem.status
             raise
         finally:
-            ms = round((time.perf_counter() - started) * 1000, 1)
-            _log.info("proxied", to=route.service, method=scope["method"], status=status, ms=ms)
+            self._note(route.service, scope["method"], status, time.perf_counter() - started)
+
+    def _note(self, service: str, method: str, status: int, seconds: float) -> None:
+        self._count.labels(service, str(status)).inc()
+        self._seconds.labels(service).observe(seconds)
+        # Neither path nor query: both can hold what is nobody's business.
+        _log.info("proxied", to=service, method=method, status=status, ms=round(seconds * 1000, 1))
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, route: Route, caller: Caller) -> int:
         authorization = await self._authorization(scope["method"], scope["headers"], route)

@@ -35,6 +35,11 @@ class Breaker:
         self._open_until = 0.0
         self._trying = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are kept away now."""
+        return self._open_until > self._now()
+
     def admit(self) -> bool:
         """Return whether a request may go; the first one after a pause is the trial."""
         if not self._open_until:

@@ -51,7 +51,7 @@ def link(language: str, path: str) -> str:
     return f"/en{path}" if language == "en" else path
 
 
-def _context(language: str, visitor: Visitor | None, path: str, query: str) -> dict[str, Any]:
+def _context(language: str, visitor: Visitor | None, path: str, query: str = "") -> dict[str, Any]:
     other = "en" if language == "de" else "de"
     return {
         "lang": language,
@@ -69,6 +69,7 @@ def _context(language: str, visitor: Visitor | None, path: str, query: str) -> d
         "other_language": other,
         "other_url": link(other, path) + query,
         "path": path,
+        "is_demo": False,
         "lengths_named": lambda lengths, chosen: _lengths(lengths, chosen, language),
     }
 
@@ -100,12 +101,13 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
     path = request.scope["raw_path"].decode("ascii")
     context = _context(language_of(request), request.state.visitor, path, query)
+    context["is_demo"] = request.app.state.settings.environment == "dev"
     return HTMLResponse(_ENV.get_template(f"{template}.html").render(context | values), status_code=status)
 
 
 def bare(template: str, *, language: str, **values: Any) -> str:
     """Return a page's HTML where there is no request to look at (the edge refused it)."""
-    return _ENV.get_template(f"{template}.html").render(_context(language, None, "/", "") | values)
+    return _ENV.get_template(f"{template}.html").render(_context(language, None, "/") | values)
 
 
 def go(request: Request, path: str) -> RedirectResponse:

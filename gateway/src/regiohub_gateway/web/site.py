@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -31,5 +32,5 @@ def routers() -> list[APIRouter]:
 
 def install(app: FastAPI) -> None:
     """Add static files and error pages; call it after the routers are in."""
-    app.mount("/static", _Assets(directory=_STATIC), name="static")
+    app.mount("/static", GZipMiddleware(_Assets(directory=_STATIC), minimum_size=1000), name="static")
     errors.install(app)

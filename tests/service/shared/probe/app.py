@@ -249,7 +249,10 @@ def receiver_without_inbox() -> APIRouter:
 
 def settings(url: str, **more: Any) -> ServiceSettings:
     """Settings of the probe on a database."""
-    return ServiceSettings(database_url=url, issuer=tokens.ISSUER, client_id=AUDIENCE, pool_size=10, **more)
+    level = os.environ.get("PROBE_LOG_LEVEL", "INFO")
+    return ServiceSettings(
+        database_url=url, issuer=tokens.ISSUER, client_id=AUDIENCE, pool_size=10, log_level=level, **more
+    )
 
 
 def build(url: str, *, with_inbox: bool = True, db: Database | None = None) -> FastAPI:

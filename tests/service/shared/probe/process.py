@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 LIBRARIES = [
-    "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvloop", "asyncpg", "jwcrypto.jwt",
+    "pytest", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvloop", "asyncpg", "jwcrypto.jwt",
     "regiohub_shared.web.app", "regiohub_shared.web.health", "regiohub_shared.events.inbox",
     "regiohub_shared.events.relay", "regiohub_shared.events.worker", "regiohub_shared.idempotency",
 ]  # fmt: skip
@@ -24,6 +24,7 @@ def serve(env: dict[str, str], log: Path, port: int) -> None:
     _become(env, log)
     import uvicorn  # noqa: PLC0415 - heavy or optional, loaded when needed
 
+    os.environ["PROBE_LOG_LEVEL"] = "WARNING"
     uvicorn.run("tests.service.shared.probe.app:main", factory=True, port=port, log_level="warning")
 
 

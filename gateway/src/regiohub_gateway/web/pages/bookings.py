@@ -51,6 +51,7 @@ async def detail_page(request: Request, booking_id: str) -> Response:
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
         can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
+        paid="paid" in request.query_params and booking["status"] == "confirmed",
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from regiohub_booking.api.deps import (
     tag,
     write_cursor,
 )
-from regiohub_booking.api.schemas import BookingCreate, BookingList, BookingPublic, SlotPublic
+from regiohub_booking.api.schemas.bookings import BookingCreate, BookingList, BookingPublic, SlotPublic
 from regiohub_booking.domain.booking import Ask, Booking
 from regiohub_booking.domain.hours import NonexistentLocalTime
 from regiohub_booking.domain.occupancy import LinesOverlap

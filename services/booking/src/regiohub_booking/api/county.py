@@ -6,14 +6,14 @@ from fastapi import APIRouter, Response
 
 from regiohub_booking.api.deps import CountyDep, InvalidIfMatch, MaybeVersionDep, tag
 from regiohub_booking.api.operator import DurationUpsideDown
-from regiohub_booking.api.schemas import (
+from regiohub_booking.api.schemas.common import Slug
+from regiohub_booking.api.schemas.places import (
     HubPublic,
     HubPut,
     OperatorPublic,
     OperatorPut,
     ResourcePublic,
     ResourcePut,
-    Slug,
 )
 from regiohub_booking.domain.hours import HoursOverlap
 from regiohub_booking.repo import places

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_booking.api.schemas import SubjectExport
+from regiohub_booking.api.schemas.bookings import SubjectExport
 from regiohub_booking.repo.bookings import find_booking
 from regiohub_booking.usecases.change import apply_door_opened
 from regiohub_booking.usecases.facts import booking_changed

@@ -20,14 +20,12 @@ from regiohub_booking.api.deps import (
     tag,
     write_cursor,
 )
-from regiohub_booking.api.schemas import (
-    BookingPublic,
+from regiohub_booking.api.schemas.bookings import BookingPublic, HubBookingList, HubBookingPublic
+from regiohub_booking.api.schemas.places import (
     ClosureCreate,
     ClosureList,
     ClosurePublic,
     HoursPut,
-    HubBookingList,
-    HubBookingPublic,
     HubPublic,
     ResourcePatch,
     ResourcePublic,

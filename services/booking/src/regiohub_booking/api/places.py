@@ -9,17 +9,9 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from regiohub_booking.api.deps import tag
-from regiohub_booking.api.schemas import (
-    Availability,
-    AvailabilityItem,
-    HubList,
-    HubPublic,
-    Moment,
-    ResourceList,
-    ResourcePublic,
-    SlotList,
-    SlotPublic,
-)
+from regiohub_booking.api.schemas.bookings import Availability, AvailabilityItem, SlotList, SlotPublic
+from regiohub_booking.api.schemas.common import Moment
+from regiohub_booking.api.schemas.places import HubList, HubPublic, ResourceList, ResourcePublic
 from regiohub_booking.domain.hours import AmbiguousLocalTime, NonexistentLocalTime, check_reading, to_utc
 from regiohub_booking.domain.rules import TooLong, TooShort
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
