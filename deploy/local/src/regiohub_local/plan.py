@@ -248,7 +248,7 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
     port = house.ports[name]
     command = _python(
         "uvicorn", f"regiohub_{name}.main:app", "--factory", "--host", "127.0.0.1", "--port", str(port),
-        "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "3",
+        "--no-access-log", "--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", "3",
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
 

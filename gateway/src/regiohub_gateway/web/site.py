@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from regiohub_gateway.web import errors
-from regiohub_gateway.web.pages import book, bookings, finance, key, legal, operator, public
+from regiohub_gateway.web.pages import book, bookings, closures, finance, key, legal, operator, public, rooms
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -27,7 +27,7 @@ class _Assets(StaticFiles):
 
 def routers() -> list[APIRouter]:
     """Return the routers of all pages."""
-    return [module.router for module in (public, book, bookings, key, operator, finance, legal)]
+    return [module.router for module in (public, book, bookings, key, operator, rooms, closures, finance, legal)]
 
 
 def install(app: FastAPI) -> None:
