@@ -118,7 +118,9 @@ def _make(target: Path, say: Say) -> None:
         archive = _archive(Path(work), say)
         say("Keycloak: unpacking")
         with tarfile.open(archive) as tar:
-            tar.extractall(work, filter="data")
+            # Python 3.11 learnt the filter in 3.11.4; Debian 12 has 3.11.2. The archive's sha256 was checked above.
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+            tar.extractall(work)  # noqa: S202 - see above
         home = Path(work) / f"keycloak-{VERSION}"
         say("Keycloak: building the server, once (about half a minute)")
         _build(home)
