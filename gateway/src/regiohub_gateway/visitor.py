@@ -24,3 +24,8 @@ class Visitor:
     def is_finance(self) -> bool:
         """True for people who keep a town's or the county's books."""
         return bool(self.operators) or bool(self.roles & {"county-finance", "county-admin"})
+
+    @property
+    def is_county(self) -> bool:
+        """True for the county's administration."""
+        return "county-admin" in self.roles

@@ -464,6 +464,27 @@ async def test_readers_show_sync_and_pins(house):
         assert word in page
 
 
+async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
+    letter = {
+        "event_id": BOOKING_ID, "type": "regiohub.booking.changed", "subject": BOOKING_ID, "sequence": 3,
+        "subscriber": "access", "attempts": 40, "occurred_at": real_now().isoformat(), "dead_at": real_now().isoformat(),
+        "last_error": "HTTP 503",
+    }  # fmt: skip
+    house.booking.routes["GET /v1/dead-letters"] = items(letter)
+    house.access.routes["GET /v1/dead-letters"] = items()
+    house.billing.routes["GET /v1/dead-letters"] = refusal(503, "unavailable")
+    house.booking.routes["POST /v1/dead-letters/replay"] = {"replayed": 1}
+    browser = await member(house, "kreis", roles=("member", "county-admin"))
+    page = await browser.get("/county/deliveries")
+
+    check_page(page, "de")
+    for word in ("HTTP 503", "Alles zugestellt", "Erneut zustellen"):
+        assert word in page.text
+    assert (await browser.post("/county/deliveries/booking", {})).status_code == 303
+    assert (await browser.post("/county/deliveries/booking", {"csrf": "wrong"})).status_code == 403
+    assert (await (await member(house)).get("/county/deliveries")).status_code == 403
+
+
 async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     preview = {
         "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,

@@ -15,8 +15,9 @@ from fastapi import FastAPI
 from regiohub_local.postgres import Urls
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.dead_letters import replay
 from regiohub_shared.events.outbox import emit, emit_on
-from regiohub_shared.events.relay import Relay, RelayRules, Target, replay_dead
+from regiohub_shared.events.relay import Relay, RelayRules, Target
 from regiohub_shared.http.client import make_client
 from tests.service.shared.probe.app import CLIENT, ForTwo, ProbeChanged
 from tests.support import tokens
@@ -31,6 +32,11 @@ async def db(urls: Urls) -> AsyncIterator[Database]:
     made = Database(urls.app)
     yield made
     await made.close()
+
+
+async def _replay(db: Database, ids: list[UUID] | None) -> int:
+    async with db.session() as session:
+        return await replay(session, ids, now=real_now())
 
 
 class Receiver:
@@ -183,13 +189,13 @@ class TestRelay:
             await asyncio.sleep(0.2)
             assert len(receiver.seen) == FAST.max_attempts, "a dead letter rests"
             assert await sql.fetchval("SELECT last_error FROM outbox_delivery") == "HTTP 500"
-            assert await replay_dead(db, [uuid4()]) == 0
+            assert await _replay(db, [uuid4()]) == 0
             receiver.answer = lambda _request: httpx.Response(200)
             [fact] = [row["id"] for row in await sql.fetch("SELECT id FROM outbox")]
-            assert await replay_dead(db, [fact]) == 1
+            assert await _replay(db, [fact]) == 1
             await until(sql, DONE, 1)
         assert await sql.fetchval(DEAD) == 0
-        assert await replay_dead(db) == 0
+        assert await _replay(db, None) == 0
 
     async def test_two_relays_share_the_work(self, db: Database, sql: asyncpg.Connection) -> None:
         await put(db, *(ProbeChanged(name=str(number), version=1) for number in range(60)))

@@ -47,12 +47,12 @@ def summary(house: House) -> str:
     """Addresses and demo logins."""
     lines = [
         "",
-        f"  RegioHub     {house.origin}",
-        f"  Mails        {house.mail_origin}",
-        f"  Keycloak     {house.keycloak_origin}",
+        f"  RegioHub        {house.origin}",
+        f"  Mails           {house.mail_origin}",
+        f"  Keycloak        {house.keycloak_origin}",
     ]
     if house.has_sandbox:
-        lines.append(f"  Stripe       {house.stripe_origin} (sandbox)")
-    lines += [f"  Door {hub:<9}{house.reader_page(hub)}" for hub in HUBS]
+        lines.append(f"  Stripe          {house.stripe_origin} (sandbox)")
+    lines += [f"  Door {hub:<10} {house.reader_page(hub)}" for hub in HUBS]
     lines += ["", f"  Demo logins, all with the password {house.secrets['RH_DEMO_PASSWORD']}"]
     return "\n".join([*lines, *(f"    {user:<22}{what}" for user, what in DEMO_USERS), ""])

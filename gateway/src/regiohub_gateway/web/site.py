@@ -9,7 +9,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from regiohub_gateway.web import errors
-from regiohub_gateway.web.pages import book, bookings, closures, finance, key, legal, operator, public, rooms
+from regiohub_gateway.web.pages import (
+    book,
+    bookings,
+    closures,
+    deliveries,
+    finance,
+    key,
+    legal,
+    operator,
+    public,
+    rooms,
+)
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -27,7 +38,9 @@ class _Assets(StaticFiles):
 
 def routers() -> list[APIRouter]:
     """Return the routers of all pages."""
-    return [module.router for module in (public, book, bookings, key, operator, rooms, closures, finance, legal)]
+    return [
+        module.router for module in (public, book, bookings, key, operator, rooms, closures, finance, deliveries, legal)
+    ]
 
 
 def install(app: FastAPI) -> None:

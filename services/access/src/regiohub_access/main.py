@@ -15,6 +15,7 @@ from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.auth.verifier import Verifier
 from regiohub_shared.contracts.booking import BookingChanged
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.events.inbox import Subscription, events_router
 from regiohub_shared.http.client import make_client
 from regiohub_shared.web.app import AppSpec, create_app
@@ -46,6 +47,7 @@ def make_app(
         name="access", title="RegioHub access", migrations=MIGRATIONS, lifespans=[running],
         routers=[
             grants.router, readers.router, internal.router, events_router({BookingChanged.type: heard}),
+            dead_letters_router(),
         ],
         checks=[lambda app: outbox_check(app.state.db)],
     )  # fmt: skip

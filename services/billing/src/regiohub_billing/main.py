@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from regiohub_shared.auth.verifier import Verifier
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.web.app import AppSpec, create_app
 from regiohub_shared.web.health import Check, outbox_check
 
@@ -61,7 +62,7 @@ def make_app(
     spec = AppSpec(
         name="billing",
         title="RegioHub billing",
-        routers=(payments.router, finance.router, internal.router),
+        routers=(payments.router, finance.router, internal.router, dead_letters_router()),
         migrations=MIGRATIONS,
         lifespans=(outside,),
         checks=(lambda app: outbox_check(app.state.db), _work_check),

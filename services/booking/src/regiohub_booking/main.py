@@ -16,12 +16,21 @@ from regiohub_booking.usecases.member import MemberReader
 from regiohub_shared.auth.verifier import Verifier
 from regiohub_shared.db.database import Database
 from regiohub_shared.db.migrate import main as migrate_main
+from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.http.client import make_client
 from regiohub_shared.web.app import AppSpec, create_app
 from regiohub_shared.web.health import Check, outbox_check
 
 MIGRATIONS = Path(str(files("regiohub_booking") / "migrations"))
-ROUTERS = (places.router, bookings.router, operator.router, county.router, internal.router, internal.events)
+ROUTERS = (
+    places.router,
+    bookings.router,
+    operator.router,
+    county.router,
+    internal.router,
+    internal.events,
+    dead_letters_router(),
+)
 
 
 def mail_check(db: Database) -> Check:

@@ -83,12 +83,5 @@ async def session(request: Request) -> AsyncIterator[AsyncSession]:
         yield current
 
 
-async def transaction(request: Request) -> AsyncIterator[asyncpg.Connection]:
-    """The same rule on asyncpg's own pool, for the one hot route."""
-    async with request.app.state.db.transaction() as connection:
-        yield connection
-
-
 # scope="function": with the default scope clients received 200 although the commit failed.
 SessionDep = Annotated[AsyncSession, Depends(session, scope="function")]
-TransactionDep = Annotated[asyncpg.Connection, Depends(transaction, scope="function")]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import httpx
 from sqlalchemy import text
@@ -153,14 +152,3 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
-
-
-async def replay_dead(db: Database, ids: list[UUID] | None = None) -> int:
-    """Give dead letters (all, or those of the given facts) a new start; return how many."""
-    statement = text(
-        "UPDATE outbox_delivery SET dead_at = NULL, attempts = 0, next_at = :now, leased_until = NULL "
-        "WHERE dead_at IS NOT NULL AND (:every OR outbox_id = ANY(:ids)) RETURNING 1"
-    )
-    async with db.session() as session:
-        result = await session.execute(statement, {"now": real_now(), "every": ids is None, "ids": ids or []})
-        return len(result.all())

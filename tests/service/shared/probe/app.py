@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_shared.auth.deps import MaybePrincipalDep, PrincipalDep, require, require_service
 from regiohub_shared.clock import real_now
-from regiohub_shared.db.database import Database, SessionDep, TransactionDep
+from regiohub_shared.db.database import Database, SessionDep
 from regiohub_shared.events.envelope import Envelope
 from regiohub_shared.events.inbox import Subscription, events_router
 from regiohub_shared.events.outbox import emit, emit_on
@@ -94,10 +94,11 @@ async def add_note(body: NewNote, session: SessionDep) -> dict[str, str]:
 
 
 @router.post("/fast-notes", status_code=201)
-async def add_note_fast(body: NewNote, connection: TransactionDep) -> dict[str, str]:
+async def add_note_fast(body: NewNote, request: Request) -> dict[str, str]:
     made = new_id()
     sql = "INSERT INTO note (id, text, number, parent_id) VALUES ($1, $2, $3, $4)"
-    await connection.execute(sql, made, body.text, body.number, body.parent_id)
+    async with request.app.state.db.transaction() as connection:
+        await connection.execute(sql, made, body.text, body.number, body.parent_id)
     return {"id": str(made)}
 
 
@@ -134,8 +135,9 @@ async def bug() -> None:
 
 
 @router.post("/wrong-type")
-async def wrong_type(connection: TransactionDep) -> None:
-    await connection.execute("SELECT $1::int8", "not a number")
+async def wrong_type(request: Request) -> None:
+    async with request.app.state.db.transaction() as connection:
+        await connection.execute("SELECT $1::int8", "not a number")
 
 
 @router.post("/refusal", responses=problems(TooLate))
@@ -193,8 +195,9 @@ async def change(
 
 
 @router.post("/fast-facts", status_code=201)
-async def change_fast(body: NewFact, connection: TransactionDep) -> None:
-    await emit_on(connection, ForTwo(name=body.name, version=body.version), now=real_now())
+async def change_fast(body: NewFact, request: Request) -> None:
+    async with request.app.state.db.transaction() as connection:
+        await emit_on(connection, ForTwo(name=body.name, version=body.version), now=real_now())
 
 
 @router.get("/slow")
