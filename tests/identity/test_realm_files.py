@@ -100,7 +100,7 @@ def test_every_installation_has_no_demo_user_or_reader():
     whole = json.loads((REALM_FOLDER / "realm.json").read_text())
     assert problems(whole) == []
     assert all(user["username"].startswith("service-account-") for user in whole["users"])
-    assert {c["clientId"] for c in whole["clients"]} == {*SERVICES, "regiohub-gateway", "admin-cli"}
+    assert {c["clientId"] for c in whole["clients"]} == {*SERVICES, "regiohub-gateway", "regiohub-privacy", "admin-cli"}
 
 
 def test_demo_users_are_marked():

@@ -23,7 +23,7 @@ class Visitor:
     @property
     def is_finance(self) -> bool:
         """True for people who keep a town's or the county's books."""
-        return bool(self.operators) or bool(self.roles & {"county-finance", "county-admin"})
+        return bool(self.operators) or "county-finance" in self.roles
 
     @property
     def is_county(self) -> bool:

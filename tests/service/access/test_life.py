@@ -10,7 +10,7 @@ from regiohub_shared import clock
 from tests.service.access.world import MEMBER, FakeReader, Phone, World, later, line, make_fact
 from tests.support.tokens import bearer
 
-SERVICE = bearer("svc", "service", azp="regiohub-booking")
+PRIVACY = bearer("svc", "service", azp="regiohub-privacy")
 
 
 async def test_a_person_can_have_and_erase_all_of_it(world: World):
@@ -23,9 +23,9 @@ async def test_a_person_can_have_and_erase_all_of_it(world: World):
     pin_id = (await world.syncs(reader)).pins.entries[0].pin_id
     await world.syncs(reader, reader.event(pass_id=pass_id), reader.event("denied", kind="pin", pin_id=pin_id))
 
-    exported = (await world.client.get(f"/internal/subjects/{MEMBER}", headers=SERVICE)).json()
-    erased = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=SERVICE)
-    empty = (await world.client.get(f"/internal/subjects/{MEMBER}", headers=SERVICE)).json()
+    exported = (await world.client.get(f"/internal/subjects/{MEMBER}", headers=PRIVACY)).json()
+    erased = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=PRIVACY)
+    empty = (await world.client.get(f"/internal/subjects/{MEMBER}", headers=PRIVACY)).json()
     await world.hears(later(fact, "checked_in", 3))
 
     assert [item["id"] for item in exported["grants"]] == [grant["id"]]

@@ -68,6 +68,8 @@ ROUTES: dict[tuple[str, str], tuple[int, int, int, int, int, int]] = {
     ("GET", "/v1/clearing"): (401, 403, 404, 200, 403, 403),
     ("GET", "/v1/sellers/{operator}"): (401, 403, 403, 403, 200, 403),
     ("PUT", "/v1/sellers/{operator}"): (401, 403, 403, 403, 200, 403),
+    ("GET", "/v1/dead-letters"): (401, 403, 403, 403, 200, 403),
+    ("POST", "/v1/dead-letters/replay"): (401, 403, 403, 403, 200, 403),
     ("POST", "/internal/events"): (401, 403, 403, 403, 403, 403),
     ("GET", "/internal/subjects/{sub}"): (401, 403, 403, 403, 403, 403),
     ("DELETE", "/internal/subjects/{sub}"): (401, 403, 403, 403, 403, 403),
@@ -77,6 +79,7 @@ BODIES = {
     "/v1/payments": {"booking_id": ANYTHING, "buyer": BUYER},
     "/v1/exports": {"operator": "stadt-bendorf", "productive": False},
     "/v1/sellers/{operator}": SELLER,
+    "/v1/dead-letters/replay": {},
 }
 
 
@@ -111,9 +114,9 @@ async def test_a_members_data_can_be_read_and_forgotten_but_documents_stay(world
     await world.tell(dropped)
     await world.open(dropped)
     await world.rows("UPDATE payment SET status = 'expired' WHERE booking_id = $1", dropped.fact.booking_id, owner=True)
-    held = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
-    gone = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
-    empty = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-gateway"))
+    held = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-privacy"))
+    gone = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=service("regiohub-privacy"))
+    empty = await world.client.get(f"/internal/subjects/{MEMBER}", headers=service("regiohub-privacy"))
 
     assert {name: len(rows) for name, rows in held.json().items()} == {
         "charges": 2, "payments": 2, "refunds": 0, "documents": 1,

@@ -9,7 +9,7 @@ from tests.service.booking.world import (
     COUNTY,
     DESK,
     FREE,
-    GATEWAY,
+    PRIVACY,
     HALL,
     LEFT,
     MEMBER,
@@ -249,15 +249,15 @@ async def test_the_day_list_shows_names_to_the_hubs_operator(world: World) -> No
 
 async def test_a_member_is_exported_and_erased(world: World) -> None:
     booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
-    found = await world.client.get("/internal/subjects/member-1", headers=GATEWAY)
+    found = await world.client.get("/internal/subjects/member-1", headers=PRIVACY)
     assert found.json()["member"]["mail"] == "demo@example.org"
     assert [one["id"] for one in found.json()["bookings"]] == [booking["id"]]
 
-    refused = await world.client.delete("/internal/subjects/member-1", headers=GATEWAY)
+    refused = await world.client.delete("/internal/subjects/member-1", headers=PRIVACY)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/bookings-open")
 
     await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=1)
-    assert (await world.client.delete("/internal/subjects/member-1", headers=GATEWAY)).status_code == 204
+    assert (await world.client.delete("/internal/subjects/member-1", headers=PRIVACY)).status_code == 204
 
     dump = str({name: rows for name, rows in (await world.rows()).items() if name != "outbox"})
     assert "demo@example.org" not in dump

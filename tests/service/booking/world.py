@@ -32,7 +32,7 @@ FOREIGN_OPERATOR = bearer("operator-2", "member", "hub-operator", hubs=["mayen"]
 COUNTY = bearer("county-1", "county-admin")
 BILLING = bearer("service-billing", "service", azp="regiohub-billing")
 ACCESS = bearer("service-access", "service", azp="regiohub-access")
-GATEWAY = bearer("service-gateway", "service", azp="regiohub-gateway")
+PRIVACY = bearer("service-privacy", "service", azp="regiohub-privacy")
 
 INVARIANT = """
 SELECT count(*) FROM occupancy a JOIN occupancy b

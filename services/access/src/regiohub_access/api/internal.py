@@ -13,7 +13,7 @@ from regiohub_shared.db.database import SessionDep
 router = APIRouter(prefix="/internal", tags=["internal"])
 
 Sub = Annotated[str, Path(min_length=1, max_length=255)]
-_caller = Depends(require_service("regiohub-booking", "regiohub-gateway"))
+_caller = Depends(require_service("regiohub-privacy"))
 
 
 @router.get("/subjects/{sub}", summary="Export a person's data", dependencies=[_caller])

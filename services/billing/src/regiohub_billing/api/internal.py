@@ -30,7 +30,7 @@ router.include_router(
     )
 )
 Sub = Annotated[str, Path(max_length=100)]
-ServiceDep = Annotated[Principal, Depends(require_service("regiohub-gateway"))]
+ServiceDep = Annotated[Principal, Depends(require_service("regiohub-privacy"))]
 
 
 @router.get("/internal/subjects/{sub}", summary="Export what we hold about a member")

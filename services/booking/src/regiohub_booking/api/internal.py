@@ -24,7 +24,7 @@ from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
 
 router = APIRouter(tags=["internal"])
-GatewayDep = Annotated[Principal, Depends(require_service("regiohub-gateway"))]
+PrivacyDep = Annotated[Principal, Depends(require_service("regiohub-privacy"))]
 NeighbourDep = Annotated[Principal, Depends(require_service("regiohub-access", "regiohub-billing"))]
 Sub = Annotated[str, Path(max_length=100)]
 
@@ -41,13 +41,13 @@ async def read_booking(booking_id: UUID, session: SessionDep, _caller: Neighbour
 
 
 @router.get("/internal/subjects/{sub}", summary="Export a member's data")
-async def export(sub: Sub, session: SessionDep, _caller: GatewayDep) -> SubjectExport:
+async def export(sub: Sub, session: SessionDep, _caller: PrivacyDep) -> SubjectExport:
     """All that booking holds about one subject."""
     return SubjectExport(**await export_subject(session, sub))
 
 
 @router.delete("/internal/subjects/{sub}", summary="Erase a member", status_code=204, responses=problems(BookingsOpen))
-async def erase(sub: Sub, session: SessionDep, _caller: GatewayDep) -> None:
+async def erase(sub: Sub, session: SessionDep, _caller: PrivacyDep) -> None:
     """Name, mail and keys go; bookings stay for the accounts under a pseudonym."""
     await erase_subject(session, sub)
 
