@@ -16,7 +16,7 @@ T ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@echo "Python environment: installing from requirements.lock …"
@@ -52,7 +52,7 @@ e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house
 	@$(PYTEST) tests/e2e $(T)
 
 ##@ Check
-.PHONY: lint types imports openapi-check
+.PHONY: lint types imports openapi openapi-check
 lint: $(VENV)/.ready ## ruff: rules and format
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -62,11 +62,11 @@ imports: $(VENV)/.ready ## import-linter: who may import whom
 	@$(VENV)/bin/lint-imports
 openapi: $(VENV)/.ready ## Write the services' OpenAPI files
 	@$(PY) -m regiohub_local.openapi
-openapi-check: $(VENV)/.ready
+openapi-check: $(VENV)/.ready ## Say whether the committed OpenAPI files match the code
 	@$(PY) -m regiohub_local.openapi --check
 
 ##@ Keep
-.PHONY: format lock lock-check migrate seed clean ci
+.PHONY: format lock lock-check migrate revision seed clean ci
 format: $(VENV)/.ready ## Format and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix --quiet . || true
 	@$(VENV)/bin/ruff format .
@@ -75,11 +75,13 @@ COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--extra service pyproject.toml --group dev $(addsuffix /pyproject.toml,$(MEMBERS))
 lock: $(VENV)/.ready ## Write requirements.lock from all members
 	@$(COMPILE) -o requirements.lock
-lock-check: $(VENV)/.ready
+lock-check: $(VENV)/.ready ## Say whether requirements.lock matches the members
 	@cp requirements.lock $(VENV)/lock && $(COMPILE) -o $(VENV)/lock && diff -q requirements.lock $(VENV)/lock > /dev/null \
 		|| { echo "requirements.lock does not match the members: run make lock"; exit 1; }
 migrate: $(VENV)/.ready ## Bring the local databases to the newest schema
 	@$(PY) -m regiohub_local migrate
+revision: $(VENV)/.ready ## Write the skeleton of a migration: make revision S=booking M="what it does"
+	@$(PY) -m regiohub_local revision "$(S)" "$(M)"
 seed: $(VENV)/.ready ## Put the demo region into the running house
 	@$(PY) -m regiohub_local seed
 clean: stop ## Remove what can be made again (environment, caches); the state in .run stays

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from regiohub_local import keycloak, launch, mail_sink, plan, processes, supervise
-from regiohub_shared.db.migrate import run_migrations
+from regiohub_shared.db.migrate import new_revision, run_migrations
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -71,6 +71,11 @@ def _migrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _revision(options: argparse.Namespace) -> int:
+    print(new_revision(Path(str(files(f"regiohub_{options.service}") / "migrations")), options.message))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m regiohub_local", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -90,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     add("watch", _watch, "the supervisor; `run` starts it")
     migrate = add("migrate", _migrate, "bring the databases to the newest schema")
     migrate.add_argument("--only", choices=plan.DATABASES, help="one, its owner's address in MIGRATE_URL")
+    revision = add("revision", _revision, "write the skeleton of a service's next migration")
+    revision.add_argument("service", choices=plan.DATABASES)
+    revision.add_argument("message")
     sink = add("mail-sink", _mail_sink, "the mail sink; `run` starts it")
     sink.add_argument("folder", type=Path)
     sink.add_argument("smtp_port", type=int)

@@ -34,6 +34,18 @@ def run_migrations(script_location: Path, url: str, revision: str = "head") -> N
     command.upgrade(_config(script_location, url), revision)
 
 
+def new_revision(script_location: Path, message: str) -> Path:
+    """Write the skeleton of the next migration, ``NNNN_<slug>.py``, and return it.
+
+    It is empty on purpose: autogenerate does not see exclusion constraints, triggers and rights.
+    """
+    config = _config(script_location)
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    number = f"{int(head(script_location) or 0) + 1:04d}"
+    made = command.revision(config, message=message, rev_id=number)
+    return Path(made.path)  # type: ignore[union-attr]  # one revision is asked for, one comes back
+
+
 def _migrate(connection: Connection, metadata: MetaData) -> None:
     context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
     with context.begin_transaction():
