@@ -26,7 +26,7 @@ class Rows:
         """Keep a copy of every table in a schema of its own."""
         address = urlsplit(cluster.admin_url)._replace(path=urlsplit(urls.app).path)
         connection = await asyncpg.connect(urlunsplit(address))
-        columns = {name: listed for name, listed in await connection.fetch(_COLUMNS)}
+        columns = dict(await connection.fetch(_COLUMNS))
         copies = (f'CREATE TABLE kept."{name}" AS TABLE public."{name}";' for name in columns)
         await connection.execute("CREATE SCHEMA kept;" + "".join(copies))
         found = cls(connection, columns)
@@ -39,7 +39,7 @@ class Rows:
             f'FROM public."{name}" t'
             for name in self._columns
         )
-        return {name: mark for name, mark in await self._connection.fetch(" UNION ALL ".join(each))}
+        return dict(await self._connection.fetch(" UNION ALL ".join(each)))
 
     async def changed(self) -> list[str]:
         """Return the tables whose rows differ from what they were."""

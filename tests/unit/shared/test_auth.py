@@ -13,6 +13,7 @@ from regiohub_shared.auth.keys import KeyCache, KeysUnavailable
 from regiohub_shared.auth.principal import Principal, principal_from
 from regiohub_shared.auth.verifier import InvalidToken, Verifier
 from regiohub_shared.clock import real_now
+from regiohub_shared.web.health import keys_check
 from tests.support import tokens
 
 AUDIENCE = "regiohub-booking"
@@ -356,3 +357,16 @@ class TestPrincipal:
     def test_claims_of_another_shape_give_nothing(self, wrong: object) -> None:
         assert not self._who("hub-operator", hubs=wrong).is_operator_of("bendorf")
         assert principal_from({"sub": "s", "realm_access": wrong}).roles == frozenset()
+
+
+async def test_old_keys_degrade_readiness_but_keys_never_asked_for_do_not() -> None:
+    clock = [0.0]
+    keys = KeyCache(tokens.fetch_keys, monotonic=lambda: clock[0])
+    check = keys_check(keys)
+
+    assert await check() == {}
+    await keys.find("test")
+    clock[0] = 3599.0
+    assert await check() == {}
+    clock[0] = 3601.0
+    assert await check() == {"keys": {"age_s": 3601}}

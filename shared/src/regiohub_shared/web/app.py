@@ -18,7 +18,7 @@ from regiohub_shared.problem import Forbidden, Malformed, Unauthorized
 from regiohub_shared.settings import ServiceSettings
 from regiohub_shared.web.docs import install_docs
 from regiohub_shared.web.errors import ProblemDocument, install_error_handlers, problems
-from regiohub_shared.web.health import Check, health_router
+from regiohub_shared.web.health import Check, health_router, keys_check
 from regiohub_shared.web.middleware import BodyLimit, RequestContext, RetrySerialization
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -77,7 +77,8 @@ def create_app(
     app.add_middleware(RequestContext, service=spec.name, registry=registry)
     install_error_handlers(app)
     install_docs(app)
-    app.include_router(health_router(database, spec.migrations, [make(app) for make in spec.checks], registry))
+    checks = [keys_check(app.state.verifier.keys), *(make(app) for make in spec.checks)]
+    app.include_router(health_router(database, spec.migrations, checks, registry))
     for router in spec.routers:
         app.include_router(router)
     _declare_problems(app)

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from regiohub_shared.auth.keys import KeyCache
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.db.migrate import head
@@ -53,6 +54,7 @@ _OUTBOX = text(
     "FROM outbox_delivery d JOIN outbox o ON o.id = d.outbox_id WHERE d.delivered_at IS NULL"
 )
 _LAG_S = 60.0
+_KEYS_OLD_S = 3600.0
 
 
 async def outbox_state(db: Database) -> dict[str, float]:
@@ -93,6 +95,16 @@ class OutboxCheck:
 def outbox_check(db: Database) -> Check:
     """Return the check for services that emit facts; its gauges appear in ``/metrics``."""
     return OutboxCheck(db)
+
+
+def keys_check(keys: KeyCache) -> Check:
+    """Degraded while Keycloak's keys are older than an hour although calls keep asking for them."""
+
+    async def check() -> dict[str, Any]:
+        old = _KEYS_OLD_S < keys.age_s < float("inf")
+        return {"keys": {"age_s": round(keys.age_s)}} if old else {}
+
+    return check
 
 
 async def _degraded(checks: Sequence[Check]) -> dict[str, Any]:
