@@ -40,12 +40,14 @@ demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser,
 	@$(PY) -m regiohub_local demo
 
 ##@ Prove
-.PHONY: test unit service identity e2e
-test: unit service identity e2e ## Run every test layer, none skipped
+.PHONY: test unit service contract identity e2e
+test: unit service contract identity e2e ## Run every test layer, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(T)
 service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL
 	@$(PYTEST) tests/service $(T)
+contract: $(VENV)/.ready $(VENDOR)/.ready ## Each fact against its real receiver
+	@$(PYTEST) tests/contract $(T)
 identity: $(VENV)/.ready ## Against a real Keycloak
 	@$(PYTEST) tests/identity $(T)
 e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house

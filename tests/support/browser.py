@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 from playwright.async_api import Browser, Page
 
-from regiohub_local import postgres, supervise
+from regiohub_local import postgres, processes, supervise
 from regiohub_local.plan import ROOT, House
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,6 +34,7 @@ def running_house() -> Iterator[House]:
     finally:
         supervise.stop(folder)
         postgres.stop(folder, remove=True)
+        processes.reap()
         shutil.rmtree(folder, ignore_errors=True)
         for name in LIMITS:
             os.environ.pop(name, None)
@@ -46,17 +48,18 @@ def _axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-incomplete: Counter[str] = Counter()
-"""What axe could not decide, by rule; the run prints it for people to look at."""
+incomplete: Counter[tuple[str, str]] = Counter()
+"""What axe could not decide, by rule and element; the run lists it for people to look at."""
 
 
-async def axe(page: Page, **options: Any) -> list[str]:
-    """Violations on the page in words; what axe leaves open is counted in :data:`incomplete`."""
-    await page.evaluate(_axe())
-    run = {"runOnly": {"type": "tag", "values": list(RULES)}, "resultTypes": ["violations", "incomplete"], **options}
+async def axe(page: Page, *rules: str) -> list[str]:
+    """Violations on the page in words, of all rules or the named ones; what axe leaves open goes to `incomplete`."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(_axe())
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}
+    run = {"runOnly": only, "resultTypes": ["violations", "incomplete"]}
     found = await page.evaluate("(run) => axe.run(document, run)", run)
-    for one in found["incomplete"]:
-        incomplete[one["id"]] += len(one["nodes"])
+    incomplete.update((one["id"], str(node["target"][0])) for one in found["incomplete"] for node in one["nodes"])
     return [
         f"axe {one['id']}: {one['help']} ({', '.join(str(node['target'][0]) for node in one['nodes'][:3])}): "
         f"{one['nodes'][0].get('failureSummary', '')[:300]}"
@@ -151,6 +154,18 @@ async def photograph(browser: Browser, folder: Path) -> None:
     pages = [page for context in browser.contexts for page in context.pages]
     for number, page in enumerate(pages):
         await page.screenshot(path=folder / f"{number}.png", full_page=True)
+
+
+async def mend(house: House) -> None:
+    """Start what is not running, and wait until the gateway has noticed."""
+    await asyncio.to_thread(supervise.start, house.state_dir, prefer={})
+    async with httpx.AsyncClient(base_url=house.origin, trust_env=False, timeout=10) as http:
+        for service in ("booking", "access", "billing"):
+            await until(f"the gateway reaches {service}", lambda name=service: _is_there(http, name))
+
+
+async def _is_there(http: httpx.AsyncClient, service: str) -> bool:
+    return (await http.get(f"/api/{service}/openapi.json")).status_code == 200
 
 
 async def until(what: str, ask: Any, seconds: float = 30) -> Any:

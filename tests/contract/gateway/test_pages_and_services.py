@@ -82,7 +82,7 @@ async def test_from_the_start_page_to_a_hold_and_its_cancellation(street):
 
     pay = await browser.get(f"/bookings/{booking}/pay")
     assert pay.status_code == 200
-    assert "1 angefangene Stunde(n) zu je 4,00\u00a0€" in pay.text
+    assert "1 angefangene Stunde zu 4,00\u00a0€" in pay.text
     assert "zahlungspflichtig buchen" in pay.text
     assert (await browser.get(f"/bookings/{booking}")).status_code == 200
     assert "Desk 1" in (await browser.get("/bookings")).text

@@ -120,7 +120,7 @@ async def test_the_start_page_books_in_three_taps(house):
     first = re.search(r'href="(/book\?resource=[^"]+)"', start)[1].replace("&amp;", "&")
 
     quote = await browser.get(first)
-    assert "2 angefangene Stunde(n) zu je 4,50\u00a0€" in quote.text
+    assert "2 angefangene Stunden zu je 4,50\u00a0€" in quote.text
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', quote.text))
     held = await browser.post("/book", fields)
 
@@ -551,5 +551,11 @@ async def test_assets_are_ours_and_may_be_kept(house):
 
 
 async def test_health_tells_about_database_and_schema(house):
-    assert (await house.browser().get("/healthz")).json() == {"status": "alive"}
-    assert (await house.browser().get("/readyz")).json()["status"] == "ready"
+    inside = {"host": "127.0.0.1:8080"}
+    assert (await house.browser().get("/healthz", headers=inside)).json() == {"status": "alive"}
+    assert (await house.browser().get("/readyz", headers=inside)).json()["status"] == "ready"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/en/metrics"])
+async def test_operations_are_not_there_under_the_public_name(house, path):
+    assert (await house.browser().get(path)).status_code == 404

@@ -137,10 +137,13 @@ async def test_a_dead_service_is_a_problem_with_retry_after_and_opens_the_breake
     assert len(house.booking.seen) == 10
     house.access.routes["GET /v1/grants"] = {"items": []}
     assert (await browser.get("/api/access/v1/grants")).status_code == 200
-    ready = await browser.get("/readyz")
+    ready = await browser.get("/readyz", headers={"host": "127.0.0.1:8080"})
     assert ready.status_code == 200
     assert ready.json()["degraded"] == {"services_paused": ["booking"]}
-    assert 'proxied_requests_total{service="booking",status="503"} 6.0' in (await browser.get("/metrics")).text
+    assert (
+        'proxied_requests_total{service="booking",status="503"} 6.0'
+        in (await browser.get("/metrics", headers={"host": "127.0.0.1:8080"})).text
+    )
 
 
 async def test_bodies_over_a_mebibyte_never_reach_a_service(house):

@@ -57,16 +57,17 @@ async def _put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
 
 async def _put_hub(api: httpx.AsyncClient, hub: DemoHub) -> None:
     await _put(api, f"/api/booking/v1/operators/{hub.operator}", {"name": hub.operator_name})
-    await _put(api, f"/api/booking/v1/hubs/{hub.slug}", _hub_body(hub))
+    await _put(api, f"/api/booking/v1/hubs/{hub.slug}", hub_body(hub))
     for position, resource in enumerate(hub.resources):
         path = f"/api/booking/v1/resources/{resource_id(hub.slug, resource.name)}"
         await _put(api, path, _resource_body(hub, resource, position))
     await _put(api, f"/api/access/v1/hubs/{hub.slug}/doors", _doors_body(hub))
     await _put(api, f"/api/access/v1/readers/reader-{hub.slug}", {"hub": hub.slug})
-    await _put(api, f"/api/billing/v1/sellers/{hub.operator}", _seller_body(hub))
+    await _put(api, f"/api/billing/v1/sellers/{hub.operator}", seller_body(hub))
 
 
-def _hub_body(hub: DemoHub) -> dict[str, Any]:
+def hub_body(hub: DemoHub) -> dict[str, Any]:
+    """A hub as the county puts it, with its address and hours."""
     hours = [{"weekday": day, "opens": opens, "closes": closes} for day, opens, closes in hub.hours]
     return {
         "operator": hub.operator, "name": hub.name, "street": hub.street, "postcode": hub.postcode, "city": hub.city,
@@ -97,7 +98,8 @@ def _door_body(hub: DemoHub, door: DemoDoor) -> dict[str, Any]:
     return {"number": door.number, "name": door.name, "outer": door.is_outer, "resource_ids": served}
 
 
-def _seller_body(hub: DemoHub) -> dict[str, Any]:
+def seller_body(hub: DemoHub) -> dict[str, Any]:
+    """What billing must know of an operator to issue its documents."""
     return {
         "name": hub.operator_name, "street": hub.street, "postcode": hub.postcode, "city": hub.city, "country": "DE",
         "tax_number": "00/000/00000 (Beispiel)", "vat_id": "", "tax_rules": TAX_RULES,

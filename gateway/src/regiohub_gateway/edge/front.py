@@ -1,7 +1,7 @@
 """The outermost layer: what a request must look like, who sends it, and which headers every answer carries."""
 
 from collections.abc import Callable
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +24,8 @@ _FROM_KEYCLOAK = "/auth/backchannel-logout"
 # The app's own API pages need inline scripts, which our policy forbids, and describe nothing that is public.
 _HIDDEN = ("/docs", "/openapi.json", "/internal")
 _WITHOUT_SESSION = ("/static/", "/healthz", "/readyz", "/metrics", "/auth/callback", _FROM_KEYCLOAK)
+# Probes and Prometheus ask the process itself; under the public name nobody needs them.
+_OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
 _UNCOUNTED = ("/static/", "/healthz", "/readyz", "/metrics")
 
 
@@ -50,6 +52,7 @@ class Front:
         self._origin, self._hops = settings.public_origin, settings.forwarded_hops
         login_origin = "/".join(settings.issuer.split("/")[:3])
         self._policy = page_policy([login_origin, settings.checkout_origin])
+        self._public_host = urlsplit(settings.public_origin).netloc.encode()
         self._https = settings.public_origin.startswith("https:")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +101,8 @@ class Front:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, path: str, caller: Caller) -> None:
         language, plain = _split_language(path)
-        if plain.startswith(_HIDDEN):
+        is_public = value_of(scope["headers"], b"host") == self._public_host
+        if plain.startswith(_HIDDEN) or (plain in _OPERATIONS and is_public):
             raise NotFound
         if scope["method"] not in SAFE and plain != _FROM_KEYCLOAK:
             check_origin(scope["headers"], self._origin)

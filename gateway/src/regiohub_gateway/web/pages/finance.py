@@ -10,7 +10,7 @@ from regiohub_gateway.web.api import Refused, api_of
 from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
 from regiohub_gateway.web.reads import list_hubs
 from regiohub_gateway.web.render import go, page
-from regiohub_shared.problem import Forbidden
+from regiohub_shared.problem import Forbidden, NotFound
 
 router = APIRouter(prefix="/finance", include_in_schema=False)
 
@@ -66,6 +66,8 @@ async def export_page(request: Request, operator: str, export_id: str) -> Respon
     operator, export_id = known_slug(operator), known_id(export_id)
     _finance(request, operator)
     batch = await api_of(request).get("billing", f"/v1/exports/{export_id}")
+    if batch["operator"] != operator:
+        raise NotFound
     return page(request, "finance/export", operator=operator, batch=batch)
 
 

@@ -1,0 +1,256 @@
+"""Every page of the site in every state, and how a person gets there.
+
+A page has the states *data*, *empty* and *error*; `WITHOUT` says why one of them cannot be. States may have variants
+(`error-taken`). Four stages follow each other, see `stage.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from playwright.async_api import Page
+
+from regiohub_local.browser import stage
+from regiohub_local.browser.people import People
+from regiohub_local.plan import House
+
+MEMBER, NEWCOMER = "demo-mitglied", "demo-mitglied-2"
+OPERATOR, NEW_OPERATOR = "demo-betrieb-bendorf", "demo-betrieb-mayen"
+TREASURY, NEW_TREASURY = "demo-kasse-bendorf", "demo-kasse-mayen"
+COUNTY, COUNTY_TREASURY = "demo-kreis", "demo-kreiskasse"
+WIDTHS, LANGUAGES, STATES = (1280, 320), ("de", "en"), ("data", "empty", "error")
+
+PAGES: Mapping[str, str] = {
+    "start": "/", "hub": "/hubs/{slug}", "find": "/find", "book": "/book",
+    "bookings": "/bookings", "booking": "/bookings/{booking_id}", "pay": "/bookings/{booking_id}/pay",
+    "payment": "/bookings/{booking_id}/payment", "cancel": "/bookings/{booking_id}/cancel", "key": "/key/{booking_id}",
+    "operator": "/operator", "operator-day": "/operator/{hub}", "operator-rooms": "/operator/{hub}/rooms",
+    "operator-room": "/operator/{hub}/rooms/{resource_id}", "operator-hours": "/operator/{hub}/hours",
+    "operator-closures": "/operator/{hub}/closures", "operator-readers": "/operator/{hub}/readers",
+    "operator-cancel": "/operator/{hub}/bookings/{booking_id}/cancel",
+    "finance": "/finance", "finance-books": "/finance/{operator}",
+    "finance-export": "/finance/{operator}/exports/{export_id}", "deliveries": "/county/deliveries",
+    "impressum": "/impressum", "datenschutz": "/datenschutz", "barrierefreiheit": "/barrierefreiheit",
+    "leichte-sprache": "/leichte-sprache", "lizenzen": "/lizenzen",
+    "problems": "/problems", "problem": "/problems/{name}", "api-docs": "/api-docs",
+}  # fmt: skip
+"""Each page and its route in the gateway."""
+
+_FIXED = "the text stands in the code and asks nobody"
+_ONE = "the page is about one thing; without it, it is the error"
+WITHOUT: Mapping[tuple[str, str], str] = {
+    **{(name, state): _FIXED for name in (
+        "impressum", "datenschutz", "barrierefreiheit", "leichte-sprache", "lizenzen", "problems", "api-docs",
+    ) for state in ("empty", "error")},
+    **{(name, "empty"): _ONE for name in (
+        "book", "booking", "pay", "payment", "cancel", "operator-room", "operator-cancel", "finance-export", "problem",
+    )},
+    ("finance", "error"): "it is a list of names; when they cannot be read, the page is the error of the service",
+}  # fmt: skip
+
+Act = Callable[[Page], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One page in one state: whose, where (with `{facts}`), and what the person does there first."""
+
+    page: str
+    state: str
+    path: str
+    user: str = ""
+    act: Act | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page as it stands before the visitor."""
+
+    stop: Stop
+    language: str
+    width: int
+
+    @property
+    def name(self) -> str:
+        """Name of a picture of it."""
+        return f"{self.stop.page}-{self.stop.state}-{self.width}-{self.language}"
+
+
+def _send(*fills: tuple[str, str]) -> Act:
+    """Fill fields, send the form, wait for what comes."""
+
+    async def act(page: Page) -> None:
+        for selector, value in fills:
+            await page.fill(selector, value)
+        form = page.locator("main form.rh-form").last
+        async with page.expect_navigation():
+            await form.locator("button[type=submit]").last.click()
+
+    return act
+
+
+async def _show_code(page: Page) -> None:
+    await page.locator("rh-door-key svg").wait_for()
+
+
+async def _close_everything(page: Page) -> None:
+    """Close the hub over a day with bookings; they are listed."""
+    day = await page.evaluate("new URLSearchParams(location.search).get('day')")
+    await _send(
+        ("#f-start_date", day), ("#f-start_time", "08:00"), ("#f-end_date", day), ("#f-end_time", "18:00"),
+        ("#f-reason", "Wasserschaden"),
+    )(page)  # fmt: skip
+
+
+NOTHING: Sequence[Stop] = (
+    Stop("start", "empty", "/"),
+    Stop("find", "empty", "/find"),
+    Stop("operator", "empty", "/operator", COUNTY),
+    Stop("finance", "empty", "/finance", COUNTY_TREASURY),
+)
+ONE_HUB: Sequence[Stop] = (
+    Stop("start", "empty-rooms", "/"),
+    Stop("hub", "empty", "/hubs/mayen"),
+    Stop("find", "empty-rooms", "/find?hub=mayen"),
+    Stop("bookings", "empty", "/bookings", NEWCOMER),
+    Stop("operator-day", "empty", "/operator/mayen", NEW_OPERATOR),
+    Stop("operator-rooms", "empty", "/operator/mayen/rooms", NEW_OPERATOR),
+    Stop("operator-hours", "empty", "/operator/mayen/hours", NEW_OPERATOR),
+    Stop("operator-closures", "empty", "/operator/mayen/closures", NEW_OPERATOR),
+    Stop("operator-readers", "empty", "/operator/mayen/readers", NEW_OPERATOR),
+    Stop("finance-books", "empty", "/finance/stadt-mayen", NEW_TREASURY),
+    Stop("deliveries", "empty", "/county/deliveries", COUNTY),
+)
+_SLOT = "date={date}&time=09:00&minutes=120"
+_UNKNOWN = "00000000-0000-7000-8000-000000000000"
+LIFE: Sequence[Stop] = (
+    Stop("start", "data", "/"),
+    Stop("start", "data-member", "/", MEMBER),
+    Stop("hub", "data", "/hubs/polch"),
+    Stop("hub", "error-unknown", "/hubs/atlantis"),
+    Stop("find", "data", f"/find?{_SLOT}"),
+    Stop("find", "error-time", "/find?date=2027-03-28&time=02:30&minutes=60"),
+    Stop("find", "error-twice", "/find?date=2027-10-31&time=02:30&minutes=60"),
+    Stop("book", "data", f"/book?resource={{desk}}&date={{day_after}}&time=09:00&minutes=120"),
+    Stop("book", "data-member", f"/book?resource={{desk}}&date={{day_after}}&time=09:00&minutes=120", MEMBER),
+    Stop("book", "error-taken", f"/book?resource={{desk}}&{_SLOT}"),
+    Stop("bookings", "data", "/bookings", MEMBER),
+    Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
+    Stop("booking", "data-held", "/bookings/{held}", MEMBER),
+    Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
+    Stop("booking", "data-current", "/bookings/{current}", MEMBER),
+    Stop("booking", "error-foreign", "/bookings/{paid}", NEWCOMER),
+    Stop("pay", "data", "/bookings/{held}/pay", MEMBER),
+    Stop("pay", "data-again", "/bookings/{waiting}/pay", MEMBER),
+    Stop("pay", "error", "/bookings/{held}/pay", MEMBER, _send(("#f-name", ""), ("#f-country", "Deutschland"))),
+    Stop("pay", "error-over", "/bookings/{cancelled}/pay", MEMBER),
+    Stop("payment", "data", "/bookings/{waiting}/payment", MEMBER),
+    Stop("payment", "error", "/bookings/{cancelled}/payment", MEMBER),
+    Stop("cancel", "data", "/bookings/{paid}/cancel", MEMBER),
+    Stop("cancel", "error", "/bookings/{current}/cancel", MEMBER),
+    Stop("key", "data", "/key/{current}", MEMBER, _show_code),
+    Stop("key", "empty", "/key/{cancelled}", MEMBER),
+    Stop("operator", "data", "/operator", COUNTY),
+    Stop("operator", "error-forbidden", "/operator", MEMBER),
+    Stop("operator-day", "data", "/operator/bendorf?date={date}", OPERATOR),
+    Stop("operator-rooms", "data", "/operator/bendorf/rooms", OPERATOR),
+    Stop("operator-room", "data", "/operator/bendorf/rooms/{desk}", OPERATOR),
+    Stop("operator-room", "error", "/operator/bendorf/rooms/{desk}", OPERATOR, _send(("#f-price", "viel"))),
+    Stop("operator-hours", "data", "/operator/bendorf/hours", OPERATOR),
+    Stop("operator-hours", "error", "/operator/bendorf/hours", OPERATOR, _send(("#f-opens_1", "25:00"))),
+    Stop("operator-closures", "data", "/operator/bendorf/closures", OPERATOR),
+    Stop("operator-closures", "error", "/operator/bendorf/closures", OPERATOR, _send()),
+    Stop("operator-closures", "error-bookings", "/operator/bendorf/closures?day={date}", OPERATOR, _close_everything),
+    Stop("operator-readers", "data", "/operator/bendorf/readers", OPERATOR),
+    Stop("operator-cancel", "data", "/operator/bendorf/bookings/{paid}/cancel", OPERATOR),
+    Stop("operator-cancel", "error", "/operator/bendorf/bookings/{cancelled}/cancel", OPERATOR),
+    Stop("finance", "data", "/finance", COUNTY_TREASURY),
+    Stop("finance-books", "data", "/finance/stadt-bendorf", TREASURY),
+    Stop("finance-export", "data", "/finance/stadt-bendorf/exports/{export}", TREASURY),
+    Stop("finance-export", "error", f"/finance/stadt-bendorf/exports/{_UNKNOWN}", TREASURY),
+    Stop("deliveries", "data", "/county/deliveries", COUNTY),
+    Stop("impressum", "data", "/impressum"),
+    Stop("datenschutz", "data", "/datenschutz"),
+    Stop("barrierefreiheit", "data", "/barrierefreiheit"),
+    Stop("leichte-sprache", "data", "/leichte-sprache"),
+    Stop("lizenzen", "data", "/lizenzen"),
+    Stop("problems", "data", "/problems"),
+    Stop("problem", "data", "/problems/slot-taken"),
+    Stop("problem", "error", "/problems/gibt-es-nicht"),
+    Stop("api-docs", "data", "/api-docs"),
+)
+AWAY: Sequence[Stop] = (
+    Stop("start", "error", "/"),
+    Stop("hub", "error", "/hubs/bendorf"),
+    Stop("find", "error", "/find"),
+    Stop("book", "error", f"/book?resource={{desk}}&{_SLOT}"),
+    Stop("bookings", "error", "/bookings", MEMBER),
+    Stop("booking", "error", "/bookings/{paid}", MEMBER),
+    Stop("key", "error", "/key/{paid}", MEMBER),
+    Stop("operator", "error", "/operator", COUNTY),
+    Stop("operator-day", "error", "/operator/bendorf", OPERATOR),
+    Stop("operator-rooms", "error", "/operator/bendorf/rooms", OPERATOR),
+    Stop("operator-readers", "error", "/operator/bendorf/readers", OPERATOR),
+    Stop("finance-books", "error", "/finance/stadt-bendorf", TREASURY),
+    Stop("deliveries", "error", "/county/deliveries", COUNTY),
+)
+ALL = (*NOTHING, *ONE_HUB, *LIFE, *AWAY)
+
+
+def gaps() -> list[str]:
+    """Page and state that no stop shows and no reason excuses."""
+    shown = {(stop.page, stop.state.partition("-")[0]) for stop in ALL}
+    wanted = {(name, state) for name in PAGES for state in STATES}
+    return sorted(f"{name}: {state}" for name, state in wanted - shown - set(WITHOUT))
+
+
+async def stages(house: House) -> AsyncIterator[tuple[Sequence[Stop], stage.Facts]]:
+    """The four stages of a house in which nothing is yet, with their stops and facts."""
+    yield NOTHING, {}
+    yield ONE_HUB, await stage.set_up_one_hub(house)
+    facts = await stage.furnish(house)
+    yield LIFE, facts
+    await stage.take_services_away(house)
+    yield AWAY, facts
+
+
+Visit = Callable[[Page, View], Awaitable[list[str]]]
+
+
+async def go(people: People, origin: str, stops: Iterable[Stop], facts: Mapping[str, str], visit: Visit) -> list[str]:
+    """Show every stop to the visitor in both languages and widths; answers what was found wrong."""
+    by_user: dict[str, list[Stop]] = defaultdict(list)
+    for stop in stops:
+        by_user[stop.user].append(stop)
+    turn = asyncio.Semaphore(3)  # more than the processors gain nothing
+
+    async def walk(user: str, own: list[Stop]) -> list[str]:
+        async with turn:
+            page = await people.page(user)
+            try:
+                return [fault for stop in own for fault in await _show(page, origin, stop, facts, visit)]
+            finally:
+                await page.close()
+
+    found = await asyncio.gather(*(walk(user, own) for user, own in by_user.items()))
+    return [fault for faults in found for fault in faults] + people.watch.take()
+
+
+async def _show(page: Page, origin: str, stop: Stop, facts: Mapping[str, str], visit: Visit) -> list[str]:
+    faults = []
+    for language in LANGUAGES:
+        prefix = "/en" if language == "en" else ""
+        await page.set_viewport_size({"width": WIDTHS[0], "height": 800})
+        await page.goto(f"{origin}{prefix}{stop.path.format(**facts)}")
+        if stop.act:
+            await stop.act(page)
+        if await page.get_attribute("html", "lang") != language:
+            faults.append(f"{stop.page}-{stop.state}: the page is not in {language}")
+        for width in WIDTHS:
+            view = View(stop, language, width)
+            await page.set_viewport_size({"width": width, "height": 800})
+            faults += [f"{view.name}: {fault}" for fault in await visit(page, view)]
+    return faults
