@@ -40,8 +40,8 @@ demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser,
 	@$(PY) -m regiohub_local demo
 
 ##@ Prove
-.PHONY: test unit service contract identity e2e
-test: unit service contract identity e2e ## Run every test layer, none skipped
+.PHONY: test unit service contract identity browser e2e screenshots
+test: unit service contract identity browser e2e ## Run every test layer, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(T)
 service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL
@@ -50,8 +50,13 @@ contract: $(VENV)/.ready $(VENDOR)/.ready ## Each fact against its real receiver
 	@$(PYTEST) tests/contract $(T)
 identity: $(VENV)/.ready ## Against a real Keycloak
 	@$(PYTEST) tests/identity $(T)
+browser: $(VENV)/.ready $(VENDOR)/.ready ## Pages in a real Chromium
+	@$(PYTEST) tests/browser $(T)
 e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house
 	@$(PYTEST) tests/e2e $(T)
+
+screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × language as a picture, into .run/screenshots
+	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots
 
 ##@ Check
 .PHONY: lint types imports openapi openapi-check

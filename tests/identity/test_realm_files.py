@@ -100,7 +100,19 @@ def test_every_installation_has_no_demo_user_or_reader():
     whole = json.loads((REALM_FOLDER / "realm.json").read_text())
     assert problems(whole) == []
     assert all(user["username"].startswith("service-account-") for user in whole["users"])
-    assert {c["clientId"] for c in whole["clients"]} == {*SERVICES, "regiohub-gateway", "regiohub-privacy", "admin-cli"}
+    closed = {"admin-cli", "security-admin-console"}
+    assert {c["clientId"] for c in whole["clients"]} == {*SERVICES, "regiohub-gateway", "regiohub-privacy", *closed}
+    assert not any(find(whole, name)["enabled"] for name in closed), "administration happens in the realm master"
+
+
+def test_the_id_token_holds_a_name_and_no_mail():
+    """It can pass through the browser's address line at a logout; mail is told by userinfo only."""
+    told = {
+        mapper["config"]["claim.name"] if "claim.name" in mapper["config"] else mapper["name"]
+        for mapper in mappers(find(realm(), "regiohub-gateway"))
+        if mapper["config"].get("id.token.claim", "true") == "true"
+    }
+    assert told == {"name", "hub_operator", "finance"}
 
 
 def test_demo_users_are_marked():

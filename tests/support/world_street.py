@@ -148,6 +148,7 @@ class Street:
         assert answer.status_code == 200, answer.text
 
     async def check_in(self, booking: dict[str, Any]) -> None:
+        await self.booking.bring_near(booking)
         answer = await self.booking.post(f"/v1/bookings/{booking['id']}/check-in", by=COUNTY)
         assert answer.status_code == 200, answer.text
 
@@ -221,7 +222,7 @@ async def running_street(cluster: Cluster, sandbox_origin: str) -> AsyncIterator
     """Everything on fresh databases, the region set up through the public APIs."""
     async with AsyncExitStack() as stack:
         urls = {name: stack.enter_context(cluster.database(name)) for name in ("booking", "access", "billing")}
-        booking = await stack.enter_async_context(running_booking(urls["booking"].app))
+        booking = await stack.enter_async_context(running_booking(urls["booking"]))
         to_booking = {name: client_of(f"regiohub-{name}", transport_to(booking.app)) for name in ("access", "billing")}
         access = await stack.enter_async_context(running_access(urls["access"], to_booking["access"]))
         billing = await stack.enter_async_context(

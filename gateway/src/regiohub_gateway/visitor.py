@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass, field
 
+from regiohub_shared.problem import Unavailable
+
+
+class SessionBusy(Unavailable):
+    """The session's token ran out while Keycloak was away."""
+
+    type, title = "session-busy", "Your login could not be renewed yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A logged-in person with a valid access token; pages hide what the roles do not allow, services refuse it."""
+    """A logged-in person; pages hide what the roles do not allow, services refuse it.
+
+    ``access_token`` is empty while it could not be renewed: pages for everyone and the logout go on without it.
+    """
 
     sub: str
     name: str

@@ -71,10 +71,6 @@ def attempt(*, sub: str, route: str, key: str, body: Any) -> Attempt:
     return Attempt(sub, route, key.strip().strip('"'), hashlib.sha256(canonical.encode()).hexdigest())
 
 
-LOCK_SQL = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2 || ' ' || $3, 0))"
-"""Positional form for asyncpg: sub, route, key. A second insert would wait instead of refusing."""
-
-
 def check(found: Stored | None, fingerprint: str, wanted: Attempt) -> Stored | None:
     """Return the stored response; raise :class:`IdempotencyKeyReused` if the body differs."""
     if found is not None and fingerprint != wanted.fingerprint:

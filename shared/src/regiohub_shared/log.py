@@ -19,11 +19,18 @@ _SECRET_TEXT = re.compile(
     r"|[\w.+-]+@[\w-]+\.[\w.]+",
 )
 
+# PostgreSQL and the drivers quote rows and arguments in the texts of their errors; what follows stays.
+_ROW_TEXT = re.compile(
+    r"(DETAIL:|\[parameters:|invalid input for query argument \$\d+:)"
+    r".*?(?=\n(?:HINT:|CONTEXT:|QUERY:|\[SQL: |\(Background on|\nThe above|\nDuring|Traceback)|\Z)",
+    re.DOTALL,
+)
+
 
 def _clean(value: Any) -> Any:
     """Return the value without secrets, however deep they sit."""
     if isinstance(value, str):
-        return _SECRET_TEXT.sub("[redacted]", value)
+        return _ROW_TEXT.sub(r"\1 [redacted]", _SECRET_TEXT.sub("[redacted]", value))
     if isinstance(value, Mapping):
         return {key: "[redacted]" if _SECRET_KEYS.search(str(key)) else _clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

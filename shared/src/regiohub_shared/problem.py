@@ -78,6 +78,16 @@ class MethodNotAllowed(Problem):
     status, type, title = 405, "method-not-allowed", "This method is not allowed here"
 
 
+class SlowBody(Problem):
+    """The body did not arrive in time; the connection ends with the answer, or its rest would go on dripping in."""
+
+    status, type, title = 408, "slow-body", "The request body did not arrive in time"
+
+    def __init__(self, detail: str = "") -> None:
+        """Tell the server to close the connection."""
+        super().__init__(detail, headers={"Connection": "close"})
+
+
 class Conflict(Problem):
     """The state of things does not allow it now."""
 

@@ -39,7 +39,7 @@ async def street(cluster: Any) -> AsyncIterator[Street]:
     async with AsyncExitStack() as stack:
         names = ("booking", "gateway")
         urls = {name: stack.enter_context(cluster.database(name)) for name in names}
-        booking = await stack.enter_async_context(running(urls["booking"].app))
+        booking = await stack.enter_async_context(running(urls["booking"]))
         db = Database(urls["gateway"].app, pool_size=4)
         stack.push_async_callback(db.close)
         keycloak = Keycloak()

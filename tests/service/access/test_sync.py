@@ -7,11 +7,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from regiohub_access.domain.chain import broken_links
 from regiohub_access.reader import wire
 from regiohub_access.repo import events as event_repo
+from regiohub_access.usecases import chain
+from regiohub_access.usecases.chain import check_chain, check_chains
 from regiohub_shared import clock
-from tests.service.access.world import HUB, READER, FakeReader, Phone, World, later, line, make_fact
+from tests.service.access.world import HUB, READER, FakeReader, Phone, World, later, line, make_fact, moment
 from tests.support.tokens import bearer
 
 OPERATOR = ("hub-operator",)
@@ -105,6 +106,91 @@ async def test_the_first_opening_is_told_once_and_an_earlier_one_again(world: Wo
     assert told[1]["first_opened_at"] < told[0]["first_opened_at"]
 
 
+async def doubts(world: World) -> list[str | None]:
+    return [row.doubt for row in await world.rows("SELECT doubt FROM door_event ORDER BY number")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        ({"door": 3}, "outside_window"),  # a door of another room
+        ({"door": 99}, "outside_window"),
+        ({"minutes": -23}, "outside_window"),
+        ({"minutes": 200}, "ahead"),
+        ({"minutes": -22 * 60}, "outside_window"),
+        ({"pin_id": "{grant}"}, "pin_outdated"),
+        ({"pin_id": "{grant}.000000000000"}, "pin_outdated"),
+        ({"pin_id": "01890a5d-ac96-774b-bcce-b302099a8057.000000000000"}, "unknown_credential"),
+        ({"kind": "pass", "pin_id": None, "pass_id": "ff" * 8}, "unknown_credential"),
+        ({"kind": "pass", "pin_id": None, "pass_id": "no pass"}, "unknown_credential"),
+        ({"kind": "pass"}, "unknown_credential"),
+        ({"hash": "11" * 32}, "not_chained"),
+    ],
+)
+async def test_an_opening_that_cannot_be_true_is_stored_with_its_doubt_and_not_told(
+    world: World, changes: dict, doubt: str
+):
+    changes = dict(changes)
+    grant, fact = await confirmed(world)
+    pin_id = (await world.syncs(FakeReader())).pins.entries[0].pin_id
+    reader = FakeReader()
+    values = {"kind": "pin", "pin_id": pin_id, "at": moment(changes.pop("minutes", 0))} | changes
+    if values["pin_id"]:
+        values["pin_id"] = values["pin_id"].format(grant=grant["id"])
+    forged = reader.event(**values)
+
+    await world.syncs(reader, replace(forged, **{key: changes[key] for key in changes.keys() & {"hash"}}))
+
+    assert await opened_facts(world) == []
+    assert (await world.grant_of(fact))["first_opened_at"] is None
+    assert await doubts(world) == [doubt]
+    assert await broken(world) == []
+    listed = await world.client.get(f"/v1/hubs/{HUB}/door-events", headers=bearer("op", *OPERATOR, hubs=[HUB]))
+    assert listed.json()["items"][0]["doubt"] == doubt
+
+
+async def test_an_opening_at_the_edge_of_the_window_is_told(world: World):
+    """The reader's clock may differ by two minutes."""
+    await confirmed(world)
+    pin_id = (await world.syncs(FakeReader())).pins.entries[0].pin_id
+    reader = FakeReader()
+
+    await world.syncs(reader, reader.event(kind="pin", pin_id=pin_id, at=moment(-21), door=2))
+
+    assert len(await opened_facts(world)) == 1
+    assert await doubts(world) == [None]
+
+
+@pytest.mark.parametrize(("minutes", "told", "doubt"), [(-5, 1, None), (1, 1, None), (9, 0, "grant_not_active")])
+async def test_an_opening_counts_if_the_grant_was_active_then(
+    world: World, minutes: int, told: int, doubt: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """Told late: the booking was cancelled and its PIN is gone by then."""
+    _grant, fact = await confirmed(world)
+    pin_id = (await world.syncs(FakeReader())).pins.entries[0].pin_id
+    await world.hears(later(fact, "cancelled", 3))
+    cancelled_at, reader = clock.now(), FakeReader()
+    monkeypatch.setattr(clock, "now", lambda: cancelled_at + timedelta(minutes=10))
+
+    await world.syncs(reader, reader.event(kind="pin", pin_id=pin_id, at=cancelled_at + timedelta(minutes=minutes)))
+
+    assert len(await opened_facts(world)) == told
+    assert await doubts(world) == [doubt]
+
+
+async def test_a_grant_that_never_was_active_was_never_opened(world: World):
+    """The cancellation overtook the confirmation: nobody ever had a PIN."""
+    await world.set_up()
+    fact, reader = make_fact(), FakeReader()
+    await world.hears(later(fact, "cancelled", 3))
+    grant = await world.grant_of(fact)
+
+    await world.syncs(reader, reader.event(kind="pin", pin_id=f"{grant['id']}.000000000000", at=moment(-5)))
+
+    assert await opened_facts(world) == []
+    assert await doubts(world) == ["grant_not_active"]
+
+
 async def test_events_are_stored_once_in_a_chain_that_holds(world: World):
     await confirmed(world)
     reader = FakeReader()
@@ -124,9 +210,7 @@ async def test_events_are_stored_once_in_a_chain_that_holds(world: World):
 
 async def broken(world: World) -> list[int]:
     async with world.db.session() as session:
-        rows = await event_repo.list_events(session, HUB, before=None)
-        hashes = await event_repo.chain_hashes(session, HUB)
-        return broken_links([event_repo.as_event(row) for row in rows], hashes)
+        return await check_chain(session, HUB, after=0, kept_days=30, now=clock.now())
 
 
 async def test_a_gap_or_a_changed_event_is_kept_and_marked(world: World):
@@ -161,6 +245,59 @@ async def test_the_app_role_cannot_change_or_delete_events_and_tampering_shows(w
     await owner.close()
 
     assert await broken(world) == [2]
+
+
+async def readiness(world: World) -> dict:
+    """What readyz says after the worker's rounds over the whole chain, and the next one from its start."""
+    for _ in range(3):
+        async with world.db.session() as session:
+            await check_chains(session, kept_days=30, now=clock.now())
+    return (await world.client.get("/readyz")).json()
+
+
+async def as_owner(world: World, *statements: str) -> None:
+    owner = await asyncpg.connect(world.urls.owner)
+    for statement in statements:
+        await owner.execute(statement)
+    await owner.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "broken_at"),
+    [
+        (("UPDATE door_event SET door = 9 WHERE number = 4",), 4),
+        (("DELETE FROM door_event WHERE number = 4",), 4),
+        (("DELETE FROM chain_link WHERE number = 4",), 4),
+        (("DELETE FROM door_event WHERE number = 5", "DELETE FROM chain_link WHERE number = 5"), 5),
+        (("UPDATE hub SET event_hash = 'x'",), 5),
+    ],
+)
+async def test_a_broken_chain_shows_in_readyz(
+    world: World, harm: tuple[str, ...], broken_at: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(chain, "STRETCH", 2)
+    await world.set_up()
+    reader = FakeReader()
+    await world.syncs(reader, *(reader.event("denied") for _ in range(5)))
+    assert await readiness(world) == {"status": "ready", "degraded": {}}
+
+    await as_owner(world, *harm)
+
+    told = {"door_events": {"broken": {HUB: broken_at}}}
+    assert await readiness(world) == {"status": "degraded", "degraded": told}
+    assert await readiness(world) == {"status": "degraded", "degraded": told}
+
+
+async def test_a_mended_chain_is_well_again(world: World):
+    await world.set_up()
+    reader = FakeReader()
+    await world.syncs(reader, reader.event("denied"), reader.event("denied"))
+    await as_owner(world, "UPDATE door_event SET door = 9 WHERE number = 2")
+    assert (await readiness(world))["status"] == "degraded"
+
+    await as_owner(world, "UPDATE door_event SET door = 1 WHERE number = 2")
+
+    assert (await readiness(world))["status"] == "ready"
 
 
 async def test_events_go_after_30_and_90_days_and_their_hashes_stay(world: World):
@@ -261,6 +398,33 @@ async def test_a_restored_database_raises_the_epoch_and_sends_all(world: World):
     assert answer.keys is not None
 
 
+@pytest.mark.parametrize("epoch", [2**31 - 1, 2**53 - 1, 1000])
+async def test_a_reader_cannot_drive_the_epoch_to_its_end(world: World, epoch: int):
+    await confirmed(world)
+
+    first = await world.syncs(FakeReader(), have=wire.Have(epoch=epoch))
+    second = await world.syncs(FakeReader(), have=wire.Have(denylist_seq=900, pins_seq=900, epoch=first.epoch))
+
+    assert (first.epoch, second.epoch) == (1, 2)
+
+
+async def test_an_epoch_a_few_restores_ahead_is_led(world: World):
+    await confirmed(world)
+
+    assert (await world.syncs(FakeReader(), have=wire.Have(epoch=4))).epoch == 5
+
+
+async def test_the_epoch_stays_a_number_that_readers_take(world: World):
+    await confirmed(world)
+    owner = await asyncpg.connect(world.urls.owner)
+    await owner.execute("UPDATE hub SET epoch = 2::bigint ^ 53 - 2")
+    await owner.close()
+
+    for _ in range(3):
+        answer = await world.syncs(FakeReader(), have=wire.Have(900, "", 900, 2**53 - 1))
+        assert answer.epoch <= 2**53 - 1
+
+
 @pytest.mark.parametrize(
     "broken_part",
     [
@@ -316,18 +480,39 @@ async def test_only_the_county_sets_up_doors_and_readers(world: World):
     assert unknown.status_code == 404
 
 
-async def test_the_same_doors_again_change_nothing_and_an_old_etag_is_refused(world: World):
+async def test_doors_change_only_for_someone_who_saw_them(world: World):
     await world.set_up()
-    await world.set_up()
-    admin = bearer("a", "county-admin")
+    path, admin = f"/v1/hubs/{HUB}/doors", bearer("a", "county-admin")
+    stored = await world.client.get(path, headers=admin)
+    same = {key: stored.json()[key] for key in ("doors", "margin_minutes", "address")}
+    other = {"doors": [{"number": 1, "name": "Tor", "outer": True}]}
 
-    stored = await world.client.get(f"/v1/hubs/{HUB}/doors", headers=admin)
-    assert stored.headers["etag"] == '"1"'
-    stale = await world.client.put(f"/v1/hubs/{HUB}/doors", json={"doors": []}, headers=admin | {"If-Match": '"7"'})
+    again = await world.client.put(path, json=same, headers=admin)
+    blind = await world.client.put(path, json=other, headers=admin)
+    stale = await world.client.put(path, json=other, headers=admin | {"If-Match": '"7"'})
+    seen = await world.client.put(path, json=other, headers=admin | {"If-Match": stored.headers["etag"]})
+
+    assert [answer.status_code for answer in (again, blind, stale, seen)] == [200, 428, 412, 200]
+    assert [answer.headers.get("etag") for answer in (again, seen)] == ['"1"', '"2"']
+    assert blind.json()["version"] == stale.json()["version"] == 1
+    assert [door["name"] for door in seen.json()["doors"]] == ["Tor"]
+
+
+async def test_a_hub_that_only_facts_named_gets_its_first_doors_without_an_etag(world: World):
+    await world.hears(make_fact())
+    body = {"doors": [{"number": 1, "name": "Tor", "outer": True}]}
+
+    answer = await world.client.put(f"/v1/hubs/{HUB}/doors", json=body, headers=bearer("a", "county-admin"))
+
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"1"')
+
+
+async def test_door_numbers_differ(world: World):
     twice = {"doors": [{"number": 1, "name": "a"}, {"number": 1, "name": "b"}]}
-    clash = await world.client.put(f"/v1/hubs/{HUB}/doors", json=twice, headers=admin)
 
-    assert (stale.status_code, clash.status_code) == (412, 422)
+    clash = await world.client.put(f"/v1/hubs/{HUB}/doors", json=twice, headers=bearer("a", "county-admin"))
+
+    assert clash.status_code == 422
 
 
 async def test_a_reader_with_events_cannot_move_to_another_hub(world: World):

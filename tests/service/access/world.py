@@ -100,16 +100,21 @@ class World:
     app: FastAPI
     booking_knows: dict[str, dict[str, object]]
 
-    async def set_up(self, hub: str = HUB, reader: str | None = READER, margin: int = 10) -> None:
-        """Doors as the seed makes them: 1 outer, 2 desk, 3 booth and hall."""
+    async def set_up(
+        self, hub: str = HUB, reader: str | None = READER, margin: int = 10, *, may_be_late: bool = False
+    ) -> None:
+        """Doors as the seed makes them: 1 outer, 2 desk, 3 booth and hall; ``may_be_late`` in a race with others."""
         doors = [
             {"number": 1, "name": "Haupteingang", "outer": True},
             {"number": 2, "name": "Büro", "resource_ids": [str(DESK)]},
             {"number": 3, "name": "Saal", "resource_ids": [str(BOOTH), str(HALL)]},
         ]
         body = {"doors": doors, "margin_minutes": margin, "address": "Beispielweg 1"}
-        answer = await self.client.put(f"/v1/hubs/{hub}/doors", json=body, headers=bearer("a", *ADMIN))
-        assert answer.status_code == 200, answer.text
+        path = f"/v1/hubs/{hub}/doors"
+        stored = await self.client.get(path, headers=bearer("a", *ADMIN))
+        seen = {"If-Match": stored.headers["etag"]} if stored.status_code == 200 else {}
+        answer = await self.client.put(path, json=body, headers=bearer("a", *ADMIN) | seen)
+        assert answer.status_code in ({200, 412} if may_be_late else {200}), answer.text
         if reader:
             answer = await self.client.put(f"/v1/readers/{reader}", json={"hub": hub}, headers=bearer("a", *ADMIN))
             assert answer.status_code == 200, answer.text

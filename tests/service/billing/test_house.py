@@ -1,14 +1,19 @@
 """Sellers, roles, a member's data, schema and health."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from regiohub_billing.tables import Base
+from regiohub_billing.usecases import intents
+from regiohub_billing.worker import tidy
 from regiohub_shared.clock import real_now
 from regiohub_shared.ids import new_id
 from tests.service.billing.world import (
@@ -36,6 +41,14 @@ async def test_a_seller_is_replaced_under_its_etag_and_repeated_freely(world: Wo
     assert (same.status_code, same.headers["etag"]) == (200, '"1"')
     assert (blind.status_code, stale.status_code, good.status_code) == (428, 412, 200)
     assert (read.json()["name"], read.headers["etag"]) == ("Anders", '"2"')
+
+
+async def test_two_equal_sellers_at_once_are_one(world: World):
+    answers = await asyncio.gather(*(world.put_seller("stadt-mayen") for _ in range(6)))
+
+    assert sorted(a.status_code for a in answers) == [200] * 5 + [201]
+    assert {a.headers["etag"] for a in answers} == {'"1"'}
+    assert len(await world.rows("SELECT 1 FROM tax_rule WHERE operator = 'stadt-mayen'")) == 2
 
 
 async def test_a_seller_that_could_not_issue_is_refused(world: World):
@@ -69,6 +82,83 @@ async def test_a_members_data_can_be_read_and_forgotten_but_documents_stay(world
     assert (await world.rows("SELECT buyer ->> 'name' AS name FROM document"))[0]["name"] == BUYER["name"]
     await world.tell(kept.but(status="checked_in"))
     assert await world.rows("SELECT 1 FROM charge WHERE sub = $1", MEMBER) == []
+
+
+async def erase(world: World) -> None:
+    gone = await world.client.delete(f"/internal/subjects/{MEMBER}", headers=service("regiohub-privacy"))
+    assert gone.status_code == 204, gone.text
+
+
+@pytest.mark.parametrize("how", ["expired", "uncalled", "refused"])
+async def test_the_buyer_goes_when_a_forgotten_members_payment_ends_without_money(world: World, how: str, monkeypatch):
+    story = a_booking(1200)
+    await world.tell(story)
+    await world.open(story)
+    if how != "expired":
+        await world.rows("UPDATE payment SET status = 'created', provider_session_id = ''", owner=True)
+        called = None if how == "uncalled" else real_now() - timedelta(hours=24)
+        await world.rows(
+            "UPDATE provider_intent SET state = 'pending', leased_until = NULL, first_called_at = $1",
+            called,
+            owner=True,
+        )
+    await erase(world)
+    assert await world.rows("SELECT 1 FROM payment WHERE buyer <> '{}'")
+    if how == "refused":
+        monkeypatch.setattr(world.provider, "find_checkout", AsyncMock(return_value=None))
+    else:
+        await world.rows("UPDATE charge SET hold_until = $1", real_now() - timedelta(seconds=1), owner=True)
+        await intents.end_overdue(world.db)
+    await world.work()
+
+    assert [row["status"] for row in await world.rows("SELECT status FROM payment")] == [
+        "failed" if how == "refused" else "expired"
+    ]
+    assert await world.rows("SELECT 1 FROM payment WHERE buyer <> '{}'") == []
+
+
+async def test_the_buyer_goes_once_the_document_has_it(world: World):
+    story = a_booking(1200)
+    payment = await world.paid(story)
+    await erase(world)
+    await tidy(world.db)
+    assert await world.rows("SELECT 1 FROM payment WHERE buyer <> '{}'")
+    await world.tell(story.confirm(payment["id"]))
+    await tidy(world.db)
+
+    assert await world.rows("SELECT 1 FROM payment WHERE buyer <> '{}'") == []
+    assert (await world.rows("SELECT buyer ->> 'name' AS name FROM document"))[0]["name"] == BUYER["name"]
+
+
+async def test_no_fact_names_a_forgotten_member(world: World):
+    for cents in (1200, 700):
+        await world.paid(a_booking(cents))
+    await world.paid(a_booking(500, sub="another"))
+    await world.rows(
+        "UPDATE outbox_delivery SET delivered_at = $1 WHERE outbox_id = (SELECT id FROM outbox LIMIT 1)", real_now()
+    )
+    await erase(world)
+
+    subs = sorted(row["sub"] for row in await world.rows("SELECT data ->> 'sub' AS sub FROM outbox"))
+    assert subs[0] == "another"
+    assert [sub[:7] for sub in subs[1:]] == ["erased:"] * 2
+    assert (await world.facts())[0]["paid_cents"] == 1200
+
+
+async def test_a_late_payment_of_a_forgotten_member_is_invoiced_to_nobody(world: World):
+    story = a_booking(1200)
+    await world.tell(story)
+    payment = await world.open(story)
+    await world.press(payment)
+    await world.rows("UPDATE payment SET status = 'expired'", owner=True)
+    await erase(world)
+    await world.webhooks()
+    await world.tell(story.confirm(payment["id"]))
+
+    (document,) = await world.rows("SELECT id::text, buyer ->> 'name' AS name FROM document")
+    assert document["name"] == ""
+    page = await world.client.get(f"/v1/documents/{document['id']}", headers=county())
+    assert page.status_code == 200
 
 
 async def test_facts_carry_no_name(world: World):

@@ -1,12 +1,15 @@
 """From a held booking to a paid one."""
 
 import asyncio
+import json
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 
+from regiohub_billing.repo import calls
+from regiohub_billing.usecases import intents
 from regiohub_shared.clock import now, real_now
 from regiohub_shared.ids import new_id
 from tests.service.billing.world import BUYER, World, a_booking, member
@@ -233,3 +236,79 @@ async def test_a_call_that_left_no_trace_in_a_day_fails_the_payment(world: World
     assert UUID(payment["id"]) != other
     assert (await world.payments(story))[0]["status"] == "failed"
     assert (await world.ask(story)).status_code == 201
+
+
+def other_amount(provider, monkeypatch, cents: int = 1300) -> None:
+    """The provider opens its pages for another amount than the one that was ordered."""
+    create = provider.create_checkout
+
+    async def lie(request, key):
+        changed = json.loads(json.dumps(request))
+        changed["line_items"][0]["price_data"]["unit_amount"] = cents
+        return await create(changed, key)
+
+    monkeypatch.setattr(provider, "create_checkout", lie)
+
+
+async def test_a_page_with_another_amount_is_closed_and_listed_and_the_booking_can_still_be_paid(
+    world: World, monkeypatch
+):
+    story = a_booking(1200)
+    await world.tell(story)
+    with monkeypatch.context() as wrong:
+        other_amount(world.provider, wrong)
+        answer = await world.ask(story, key="k-1")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/payment-refused")
+    assert [(p["status"], p["checkout_url"]) for p in await world.payments(story)] == [("failed", None)]
+    assert [(c["kind"], c["amount_cents"]) for c in await world.clearing()] == [("payment_unmatched", 1300)]
+
+    await world.work()
+    session = (await world.rows("SELECT provider_session_id AS id FROM payment"))[0]["id"]
+    assert (await world.sandbox.get(f"/v1/checkout/sessions/{session}")).json()["status"] == "expired"
+    again = await world.ask(story, key="k-1")
+    assert again.status_code == 201
+    await world.press(again.json())
+    await world.webhooks()
+    assert [p["paid_cents"] for p in await world.payments(story)] == [0, 1200]
+
+
+async def test_money_that_came_in_before_the_wrong_page_was_closed_is_listed_too(world: World, monkeypatch):
+    story = a_booking(1200)
+    await world.tell(story)
+    with monkeypatch.context() as wrong:
+        other_amount(world.provider, wrong)
+        await world.ask(story)
+    session = (await world.rows("SELECT provider_session_id AS id FROM payment"))[0]["id"]
+    page = (await world.sandbox.get(f"/v1/checkout/sessions/{session}")).json()["url"]
+    await world.press({"checkout_url": page})
+    await world.work()
+
+    assert len(await world.clearing()) == 2
+    assert [p["status"] for p in await world.payments(story)] == ["failed"]
+    assert await world.rows("SELECT 1 FROM journal_entry") == []
+
+
+@pytest.mark.parametrize("late", [intents.Unknown("late"), intents.Refusal("late")])
+async def test_the_late_outcome_of_an_older_claim_changes_nothing(world: World, late):
+    """The first caller was slow, its lease lapsed, a second one claimed the call and is still in it."""
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    await world.rows("UPDATE payment SET status = 'created', provider_session_id = '', checkout_url = ''", owner=True)
+    await world.rows("UPDATE provider_intent SET state = 'pending', finished_at = NULL", owner=True)
+    async with world.db.session() as session:
+        (first,) = await calls.claim_intents(session, now=real_now(), limit=1)
+    async with world.db.session() as session:
+        (second,) = await calls.claim_intents(session, now=real_now() + timedelta(minutes=1), limit=1)
+    assert second.fence == first.fence + 1
+    before = await world.rows("SELECT * FROM provider_intent")
+    async with world.db.session() as session:
+        payment = await intents.record(session, first, late)
+
+    assert payment is not None
+    assert payment.status == "created"
+    assert await world.rows("SELECT * FROM provider_intent") == before
+    async with world.db.session() as session:
+        await intents.record(session, second, late)
+    after = (await world.rows("SELECT state, leased_until, last_error FROM provider_intent"))[0]
+    assert tuple(after) == ("pending" if isinstance(late, intents.Unknown) else "refused", None, "late")

@@ -24,13 +24,15 @@ async def test_a_forged_old_or_unsigned_webhook_is_refused_and_leaves_nothing(wo
     await world.press(await world.open(story))
     event = (await world.new_events())[-1]
     unsigned = await world.client.post("/v1/webhooks/stripe", json=event)
+    not_ascii = f"t={int(real_now().timestamp())},v1=\xe4".encode("latin-1")
     answers = [
         await world.deliver(event, secret="whsec_wrong"), await world.deliver(event, age_s=301), unsigned,
         await world.client.post("/v1/webhooks/stripe", content=b"\xff", headers={"Stripe-Signature": "t=1,v1=00"}),
         await world.deliver({"object": "v2.core.event", "id": "evt_thin"}),
+        await world.client.post("/v1/webhooks/stripe", json=event, headers=[(b"Stripe-Signature", not_ascii)]),
     ]  # fmt: skip
 
-    assert [a.status_code for a in answers] == [400] * 5
+    assert [a.status_code for a in answers] == [400] * 6
     assert {a.json()["type"] for a in answers} == {"/problems/webhook-refused"}
     assert await world.rows("SELECT 1 FROM stripe_event") == []
 

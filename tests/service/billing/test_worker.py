@@ -88,3 +88,22 @@ async def test_old_answers_and_webhooks_are_dropped_and_young_ones_stay(world: W
     await world.rows("UPDATE stripe_event SET handled_at = $1", old, owner=True)
     await tidy(world.db)
     assert await world.rows("SELECT 1 FROM idempotency_key UNION ALL SELECT 1 FROM stripe_event") == []
+
+
+async def test_facts_that_arrived_and_remembered_ids_are_dropped_after_a_month(world: World):
+    for cents in (1200, 700):
+        await world.paid(a_booking(cents))
+    old = real_now() - timedelta(days=31)
+    await world.rows("UPDATE inbox SET received_at = $1", old, owner=True)
+    await world.rows("UPDATE outbox SET occurred_at = $1", old, owner=True)
+    await world.rows(
+        "UPDATE outbox_delivery SET delivered_at = $1 WHERE outbox_id = (SELECT min(id::text)::uuid FROM outbox)", old
+    )
+    await tidy(world.db)
+
+    assert await world.rows("SELECT 1 FROM inbox") == []
+    left = await world.rows(
+        "SELECT o.data ->> 'paid_cents' AS cents FROM outbox o JOIN outbox_delivery ON outbox_id = id"
+    )
+    assert [row["cents"] for row in left] == ["700"]
+    assert len(await world.rows("SELECT 1 FROM outbox")) == 1

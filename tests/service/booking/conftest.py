@@ -11,5 +11,5 @@ from tests.support.pg import Cluster
 @pytest.fixture
 async def world(cluster: Cluster) -> AsyncIterator[World]:
     with cluster.database("booking") as urls:
-        async with running(urls.app) as made:
+        async with running(urls) as made:
             yield made

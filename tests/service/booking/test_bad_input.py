@@ -1,5 +1,6 @@
 """Bad input gets its named problem, and afterwards every row of every table is as before."""
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def _stage(cluster: Cluster) -> AsyncIterator[tuple[World, dict[str, Any], str]]:
     """One database for all cases: they leave no trace. It holds a paid booking, a hold and a closure."""
     with cluster.database("booking") as urls:
-        async with running(urls.app) as world:
+        async with running(urls) as world:
             await world.book((BUFFERED, tomorrow(12), tomorrow(13)))
             yield world, *(await _furnish(world))
 
@@ -84,6 +85,7 @@ BOOKINGS: list[tuple[str, Any, Mapping[str, str], int, str]] = [
     ("past", wish((now() - timedelta(days=1)).isoformat(), later(1)), KEY, 409, "in-the-past"),
     ("far", wish((tomorrow(9) + timedelta(days=500)).isoformat(), (tomorrow(10) + timedelta(days=500)).isoformat()),
      KEY, 409, "beyond-horizon"),
+    ("two hundred years", wish(later(), "2200-12-31T00:00:00Z"), KEY, 409, "beyond-horizon"),
     ("closed", wish(tomorrow(3).isoformat(), tomorrow(4).isoformat(), OFFICE), KEY, 409, "outside-opening-hours"),
 ]  # fmt: skip
 
@@ -209,6 +211,22 @@ CASES: list[tuple[str, str, str, Any, Mapping[str, str], int, str]] = [
      "hub-is-fixed"),
     ("other zone", "PUT", "/v1/hubs/new", {"operator": "stadt-mayen", "name": "x", "time_zone": "Mars/Base"}, COUNTY, 422,
      "malformed"),
+    *(
+        (f"{name} on {day}", "GET", path + day, None, who, 422, "malformed")
+        for day in ("9999-12-31", "0001-01-01", "1999-12-31", "2201-01-01", "0", "1799971200")
+        for name, path, who in (
+            ("slots", f"/v1/resources/{DESK}/slots?date=", {}),
+            ("availability", "/v1/availability?hub=bendorf&from=09:00&to=10:00&date=", {}),
+            ("day list", "/v1/hubs/bendorf/bookings?date=", OPERATOR),
+        )
+    ),
+    *(
+        (f"wall time {clock}", "GET", f"/v1/availability?hub=bendorf&date=2027-10-30&to=12:00&from={clock}", None, {}, 422,
+         "malformed")
+        for clock in ("09:00%2B02:00", "09:00Z", "32400", "24:30")
+    ),
+    ("dead mails by an operator", "GET", "/v1/dead-mails", None, OPERATOR, 403, "forbidden"),
+    ("check in too early", "POST", "/v1/bookings/{booking}/check-in", None, OPERATOR, 409, "too-early"),
     ("availability without slot", "GET", "/v1/availability?hub=bendorf", None, {}, 422, "slot-missing"),
     ("availability in the gap", "GET", "/v1/availability?hub=bendorf&date=2027-03-28&from=02:30&to=05:00", None, {}, 422,
      "nonexistent-local-time"),
@@ -250,6 +268,21 @@ async def test_a_bad_request_leaves_no_trace(
 
     assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{kind}"), answer.text
     assert await world.rows() == before
+
+
+@pytest.mark.parametrize("end", ["2200-12-31T00:00:00Z", "2150-01-01T00:00:00Z"])
+async def test_a_slot_of_centuries_costs_nothing(stage: tuple[World, dict[str, Any], str], end: str) -> None:
+    """Counting each day's hours would stop everybody for a quarter of a minute."""
+    world, _booking, _closure = stage
+    await world.client.get("/v1/hubs")
+    started = time.perf_counter()
+
+    shown = await world.client.get("/v1/availability", params={"start": later(), "end": end})
+    refused = await world.client.post("/v1/bookings", json=wish(later(), end), headers=MEMBER | KEY)
+
+    assert time.perf_counter() - started < 1
+    assert {item["refusal"] for item in shown.json()["items"]} == {"beyond-horizon"}
+    assert refused.json()["type"] == "/problems/beyond-horizon"
 
 
 async def test_a_fact_from_the_wrong_service_leaves_no_trace(stage: tuple[World, dict[str, Any], str]) -> None:

@@ -1,7 +1,7 @@
 """Mails with calendar files, sent by the worker to a real SMTP server in this process."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -15,7 +15,7 @@ from icalendar import Calendar
 from regiohub_booking.usecases.mail import send_due
 from regiohub_local.ports import free_port
 from regiohub_shared.clock import real_now
-from tests.service.booking.world import DESK, FREE, MEMBER, World, settings, tomorrow
+from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, World, settings, tomorrow
 
 
 class Sink:
@@ -23,11 +23,13 @@ class Sink:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
-        self.is_full = False
+        self.answer = ""
+        self.on_mail: Callable[[], None] = lambda: None
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
-        if self.is_full:
-            return "452 full"
+        if self.answer:
+            return self.answer
+        await asyncio.to_thread(self.on_mail)
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 OK"
 
@@ -96,11 +98,11 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
 async def test_a_full_mailbox_is_tried_again(world: World, sink: tuple[Sink, int]) -> None:
     kept, port = sink
     await world.book((FREE, tomorrow(9), tomorrow(10)))
-    kept.is_full = True
+    kept.answer = "452 full"
     assert await send_due(world.db, smtp(world, port)) == 1
     assert await world.value("SELECT last_error FROM mail_job") == "SMTPDataError"
     assert await send_due(world.db, smtp(world, port)) == 0
-    kept.is_full = False
+    kept.answer = ""
     await world.sql("UPDATE mail_job SET next_at = $1", real_now() - timedelta(seconds=1))
 
     assert await send_due(world.db, smtp(world, port)) == 1
@@ -130,12 +132,73 @@ async def test_two_workers_send_each_mail_once(world: World, sink: tuple[Sink, i
     assert len({mail["Message-ID"] for mail in kept.mails}) == len(kept.mails) == 8
 
 
-async def test_without_an_address_nothing_is_sent(world: World, sink: tuple[Sink, int]) -> None:
+async def test_without_an_address_it_waits_until_the_booking_is_over(world: World, sink: tuple[Sink, int]) -> None:
     kept, port = sink
     world.userinfo.is_down = True
     await world.book((FREE, tomorrow(9), tomorrow(10)))
+    for _ in range(2):
+        await world.sql("UPDATE mail_job SET next_at = $1, attempts = 40", real_now())
+        assert await send_due(world.db, smtp(world, port)) == 1
+        assert await world.value("SELECT last_error || coalesce(dead_at::text, '') FROM mail_job") == "NoAddress"
+    world.userinfo.is_down = False
+    await world.book((FREE, tomorrow(10), tomorrow(11)))
+    await world.sql("UPDATE mail_job SET next_at = $1", real_now())
+    assert await send_due(world.db, smtp(world, port)) == 2
+    assert len(kept.mails) == 2
 
-    await send_due(world.db, smtp(world, port))
+    await world.sql("UPDATE mail_job SET next_at = $1, sent_at = NULL", real_now())
+    await world.sql("DELETE FROM member")
+    await world.sql("UPDATE booking SET starts_at = $1::timestamptz - interval '1 hour', ends_at = $1", real_now())
+    assert await send_due(world.db, smtp(world, port)) == 2
+    assert await world.value("SELECT count(*) FROM mail_job") == 0
 
-    assert kept.mails == []
-    assert await world.value("SELECT last_error FROM mail_job") == "NoAddress"
+
+async def test_only_a_refusal_makes_a_mail_dead_and_the_county_sends_it_again(
+    world: World, sink: tuple[Sink, int]
+) -> None:
+    kept, port = sink
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    again = "UPDATE mail_job SET next_at = $1, attempts = 50"
+    for answer, is_dead in (("452 full", False), ("550 no", True)):
+        await world.sql(again, real_now())
+        kept.answer = answer
+        assert await send_due(world.db, smtp(world, port)) == 1
+        assert await world.value("SELECT dead_at IS NOT NULL FROM mail_job") is is_dead
+    assert await send_due(world.db, smtp(world, port)) == 0
+
+    listed = (await world.client.get("/v1/dead-mails", headers=COUNTY)).json()["items"]
+    assert [(one["kind"], one["last_error"]) for one in listed] == [("confirmed", "SMTPDataError")]
+    kept.answer = ""
+    done = await world.client.post("/v1/dead-mails/replay", json={"ids": [listed[0]["id"]]}, headers=COUNTY)
+    assert done.json() == {"replayed": 1}
+    assert (await world.client.post("/v1/dead-mails/replay", json={}, headers=COUNTY)).json() == {"replayed": 0}
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert len(kept.mails) == 1
+
+
+async def test_a_server_that_is_away_never_makes_a_mail_dead(world: World) -> None:
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    await world.sql("UPDATE mail_job SET attempts = 50")
+
+    assert await send_due(world.db, smtp(world, free_port())) == 1
+
+    assert (
+        await world.value("SELECT last_error || coalesce(dead_at::text, '') FROM mail_job") == "ConnectionRefusedError"
+    )
+
+
+async def test_each_mail_has_its_own_lease(world: World, sink: tuple[Sink, int]) -> None:
+    """While the first is on its way, the second is still free for another worker."""
+    kept, port = sink
+    for hour in (9, 10):
+        await world.book((FREE, tomorrow(hour), tomorrow(hour + 1)))
+    leased: list[int] = []
+
+    async def look() -> None:
+        leased.append(await world.value("SELECT count(*) FROM mail_job WHERE leased_until IS NOT NULL"))
+
+    loop = asyncio.get_running_loop()
+    kept.on_mail = lambda: asyncio.run_coroutine_threadsafe(look(), loop).result(5)
+
+    assert await send_due(world.db, smtp(world, port)) == 2
+    assert leased == [1, 1]

@@ -1,11 +1,14 @@
 """The path of one booking: hold, pay, come, complete; cancel; expire."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from regiohub_booking.usecases.change import complete_over, expire_lapsed
 from regiohub_shared.clock import now
-from tests.service.booking.world import DESK, FREE, MEMBER, OFFICE, OPERATOR, OTHER, World, tomorrow
+from tests.service.booking.world import DESK, FREE, LEFT, MEMBER, OFFICE, OPERATOR, OTHER, World, tomorrow
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 async def test_a_hold_lasts_35_minutes_and_says_why_it_costs_what_it_costs(world: World) -> None:
@@ -174,6 +177,7 @@ async def test_a_member_cannot_cancel_what_has_begun_but_the_operator_can(world:
 async def test_the_door_checks_in_and_the_earliest_report_wins(world: World) -> None:
     booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
     await world.pay(booking)
+    await world.bring_near(booking)
     by_hand = await world.post(f"/v1/bookings/{booking['id']}/check-in", by=OPERATOR)
     assert by_hand.json()["status"] == "checked_in"
     opened = now() - timedelta(minutes=5)
@@ -207,6 +211,56 @@ async def test_a_door_report_for_a_cancelled_booking_changes_nothing(world: Worl
     assert (await world.open_door(booking, now())).json() == {"applied": True}
 
     assert (await world.read(booking))["checked_in_at"] is None
+
+
+async def test_nobody_is_checked_in_by_hand_long_before_the_start(world: World) -> None:
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    path = f"/v1/bookings/{booking['id']}/check-in"
+
+    early = await world.post(path, by=OPERATOR)
+
+    assert (early.status_code, early.json()["type"]) == (409, "/problems/too-early")
+    assert datetime.fromisoformat(early.json()["earliest"]) == tomorrow(8)
+    await world.bring_near(booking, minutes=59)
+    assert (await world.post(path, by=OPERATOR)).json()["status"] == "checked_in"
+
+
+async def test_a_check_in_by_mistake_is_cancelled_by_the_operator_with_refund(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.pay(booking)
+    await world.bring_near(booking)
+    path = f"/v1/bookings/{booking['id']}"
+    await world.post(f"{path}/check-in", by=OPERATOR)
+
+    by_member = await world.post(f"{path}/cancel", by=MEMBER, version=3)
+    assert (by_member.status_code, by_member.json()["type"]) == (409, "/problems/illegal-transition")
+    off = (await world.post(f"{path}/cancel", by=OPERATOR, version=3)).json()
+
+    assert (off["status"], off["cancelled_by"], off["fee_cents"]) == ("cancelled", "operator", 0)
+    assert off["checked_in_at"] is not None
+    assert (await world.book((DESK, tomorrow(9), tomorrow(10)), by=OTHER)).status_code == 201
+    # The door's report was under way: it must not become a dead letter.
+    assert (await world.open_door(booking, now())).json() == {"applied": True}
+    assert (await world.read(booking))["status"] == "cancelled"
+
+
+async def test_a_hold_that_has_begun_can_be_given_back(world: World) -> None:
+    step = now().replace(minute=now().minute // 15 * 15, second=0, microsecond=0)
+    held = (await world.book((DESK, step, step + timedelta(hours=1)))).json()
+    assert held["status"] == "held"
+
+    assert (await world.post(f"/v1/bookings/{held['id']}/cancel", by=MEMBER, version=1)).json()["status"] == "cancelled"
+
+
+async def test_alternatives_are_for_the_line_that_is_taken(world: World) -> None:
+    await world.book((LEFT, tomorrow(9), tomorrow(10)))
+
+    taken = await world.book((DESK, tomorrow(9), tomorrow(10)), (LEFT, tomorrow(9), tomorrow(10)), by=OTHER)
+
+    assert (taken.status_code, taken.json()["line"]) == (409, 1)
+    assert {item["resource_id"] for item in taken.json()["alternatives"]} == {str(LEFT)}
+    assert taken.json()["alternatives"][0]["start"][11:13] == f"{tomorrow(10).astimezone(BERLIN):%H}"
+    assert str(DESK) in {item["resource_id"] for item in taken.json()["resources"]}
 
 
 async def test_three_unpaid_holds_are_the_limit_until_one_is_paid(world: World) -> None:

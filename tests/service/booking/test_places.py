@@ -1,9 +1,15 @@
 """Availability, rooms, hours, closures; who may do what."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
+from regiohub_booking.usecases import member
+from regiohub_booking.usecases.change import complete_over
+from regiohub_shared.clock import now
 from tests.service.booking.world import (
     BUFFERED,
     COUNTY,
@@ -13,6 +19,7 @@ from tests.service.booking.world import (
     LEFT,
     MEMBER,
     OFFICE,
+    OFFICE_HOURS,
     OPERATOR,
     OTHER,
     PRIVACY,
@@ -204,8 +211,57 @@ async def test_closing_over_bookings_lists_them_or_cancels_them_all(world: World
     assert await world.value("SELECT count(*) FROM mail_job WHERE kind = 'cancelled'") == 1
 
 
+async def test_closing_today_leaves_alone_what_is_over(world: World) -> None:
+    """A used and a paid booking of this morning are over; the closure of the whole day keeps its own times."""
+    step = now().replace(minute=now().minute // 15 * 15, second=0, microsecond=0)
+    start, end = step - timedelta(hours=2), step - timedelta(hours=1)
+    over = [(await world.book((room, tomorrow(9), tomorrow(10)))).json() for room in (FREE, DESK)]
+    await world.pay(over[1])
+    await world.sql("UPDATE line SET starts_at = $1, ends_at = $2", start, end)
+    await world.sql("UPDATE booking SET starts_at = $1, ends_at = $2", start, end)
+    await world.sql("UPDATE occupancy SET span = tstzrange($1, $2, '[)')", start, end)
+    async with world.db.session() as session:
+        assert await complete_over(session, now=now(), limit=1) == 1
+    later = (await world.book((FREE, step + timedelta(hours=1), step + timedelta(hours=2)))).json()
+    day = {
+        "all": True,
+        "start": (step - timedelta(hours=6)).isoformat(),
+        "end": (step + timedelta(hours=6)).isoformat(),
+    }
+
+    listed = await world.post("/v1/hubs/bendorf/closures", day | {"reason": "Sturm"}, by=OPERATOR)
+    assert [item["id"] for item in listed.json()["bookings"]] == [later["id"]]
+    body = day | {"reason": "Sturm", "cancel_conflicting": True}
+    made = await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
+
+    assert made.status_code == 201, made.text
+    assert datetime.fromisoformat(made.json()["start"]) == step - timedelta(hours=6)
+    statuses = {(await world.read(one))["status"] for one in over}
+    assert statuses == {"completed", "confirmed"}
+    assert (await world.read(later))["status"] == "cancelled"
+    assert (await world.book((DESK, step + timedelta(hours=3), step + timedelta(hours=4)))).status_code == 409
+
+
+@pytest.mark.parametrize("what", ["operators", "hubs", "resources"])
+async def test_two_equal_puts_at_once_are_one(world: World, what: str) -> None:
+    new = {
+        "operators": ("/v1/operators/neu", {"name": "Neu"}),
+        "hubs": ("/v1/hubs/neu", {"operator": "stadt-mayen", "name": "Neu", "opening_hours": OFFICE_HOURS}),
+        "resources": (f"/v1/resources/{uuid4()}", resource("Neu", parts=[str(DESK)], opening_hours=OFFICE_HOURS)),
+    }
+    path, body = new[what]
+
+    answers = await asyncio.gather(*(world.client.put(path, json=body, headers=COUNTY) for _ in range(6)))
+
+    assert {(answer.status_code, answer.json()["version"]) for answer in answers} == {(200, 1)}
+    of_it = "SELECT count(*) FROM opening_hours WHERE hub = 'neu' OR resource_id = (SELECT id FROM resource WHERE name = 'Neu')"
+    week = await world.value(of_it)
+    assert week == (0 if what == "operators" else len(OFFICE_HOURS))
+
+
 async def test_nobody_who_is_there_is_thrown_out(world: World) -> None:
     booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    await world.bring_near(booking)
     await world.post(f"/v1/bookings/{booking['id']}/check-in", by=OPERATOR)
     body = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat(), "reason": "x"}
 
@@ -252,6 +308,9 @@ async def test_a_member_is_exported_and_erased(world: World) -> None:
     found = await world.client.get("/internal/subjects/member-1", headers=PRIVACY)
     assert found.json()["member"]["mail"] == "demo@example.org"
     assert [one["id"] for one in found.json()["bookings"]] == [booking["id"]]
+    assert found.json()["bookings"][0]["confirmed_at"] is not None
+    assert [(one["booking_id"], one["kind"]) for one in found.json()["mails"]] == [(booking["id"], "confirmed")]
+    assert [one["route"] for one in found.json()["responses"]] == ["POST /v1/bookings"]
 
     refused = await world.client.delete("/internal/subjects/member-1", headers=PRIVACY)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/bookings-open")
@@ -262,6 +321,24 @@ async def test_a_member_is_exported_and_erased(world: World) -> None:
     dump = str({name: rows for name, rows in (await world.rows()).items() if name != "outbox"})
     assert "demo@example.org" not in dump
     assert "member-1" not in dump
+
+
+async def test_an_export_leaves_nothing_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member, "_PAGE", 2)
+    made = {(await world.book((FREE, tomorrow(hour), tomorrow(hour + 1)))).json()["id"] for hour in range(6, 11)}
+    closing = bearer("member-1", "member", "hub-operator", hubs=["bendorf"])
+    body = {
+        "all": True,
+        "start": tomorrow(8, days=9).isoformat(),
+        "end": tomorrow(9, days=9).isoformat(),
+        "reason": "x",
+    }
+    await world.post("/v1/hubs/bendorf/closures", body, by=closing)
+
+    found = (await world.client.get("/internal/subjects/member-1", headers=PRIVACY)).json()
+
+    assert {one["id"] for one in found["bookings"]} == made
+    assert [one["reason"] for one in found["closures"]] == ["x"]
 
 
 async def test_lists_of_hubs_and_rooms_are_public(world: World) -> None:

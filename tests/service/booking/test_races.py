@@ -155,7 +155,7 @@ def _render(booking: Booking) -> dict[str, object]:
 async def arena(cluster: Cluster) -> AsyncIterator[Arena]:
     with cluster.database("booking") as urls:
         async with AsyncExitStack() as stack:
-            world = await stack.enter_async_context(running(urls.app))
+            world = await stack.enter_async_context(running(urls))
             connections = []
             for _ in range(RIVALS):
                 connection = await asyncpg.connect(urls.app)
@@ -348,7 +348,7 @@ async def test_without_the_constraint_the_same_race_reports_overlaps(cluster: Cl
     """The negative control: the tests above can fail."""
     with cluster.database("booking") as urls:
         async with AsyncExitStack() as stack:
-            generator = running(urls.app)
+            generator = running(urls)
             world = await generator.__aenter__()
             stack.push_async_callback(world.db.close)
             owner = await asyncpg.connect(urls.owner)

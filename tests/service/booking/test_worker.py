@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from regiohub_booking.usecases.change import complete_over, expire_lapsed
 from regiohub_booking.worker import in_batches
-from regiohub_shared.clock import now
+from regiohub_shared.clock import now, real_now
+from regiohub_shared.events.housekeeping import keep_house
 from tests.service.booking.world import DESK, FREE, OTHER, World, tomorrow
 from tests.support.tokens import ISSUER
 
@@ -29,6 +30,22 @@ async def test_holds_that_still_run_are_left_alone(world: World) -> None:
     await in_batches(world.db, expire_lapsed)()
     await in_batches(world.db, complete_over)()
     assert await world.value("SELECT status FROM booking") == "held"
+
+
+async def test_old_keys_and_delivered_facts_are_forgotten(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)), key="old")).json()
+    await world.pay(booking)
+    await world.sql("UPDATE outbox_delivery SET delivered_at = $1 WHERE subscriber = 'access'", real_now())
+    tables = ("outbox", "outbox_delivery", "inbox", "idempotency_key")
+    count = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in tables)
+    before = dict(await world.sql(count))
+
+    await keep_house(world.db)
+    assert dict(await world.sql(count)) == before, "nothing is old"
+    await keep_house(world.db, keep_facts=timedelta(0), keep_keys=timedelta(0))
+
+    # What billing has not taken yet stays, with its fact.
+    assert dict(await world.sql(count)) == {"outbox": 2, "outbox_delivery": 2, "inbox": 0, "idempotency_key": 0}
 
 
 async def test_the_process_works_and_stops(world: World) -> None:

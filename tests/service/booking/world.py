@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from regiohub_booking.main import make_app
 from regiohub_booking.settings import Settings
+from regiohub_local.postgres import Urls
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database
 from tests.support.tokens import ISSUER, bearer, verifier
@@ -99,11 +100,14 @@ def settings(url: str, **more: Any) -> Settings:
 class World:
     """The app with its client and database."""
 
-    def __init__(self, app: FastAPI, client: httpx.AsyncClient, db: Database, userinfo: Userinfo) -> None:
-        self.app, self.client, self.db, self.userinfo = app, client, db, userinfo
+    def __init__(
+        self, app: FastAPI, client: httpx.AsyncClient, db: Database, userinfo: Userinfo, owner: Database
+    ) -> None:
+        self.app, self.client, self.db, self.userinfo, self.owner = app, client, db, userinfo, owner
 
     async def sql(self, query: str, *values: Any) -> list[Any]:
-        async with self.db.transaction() as connection:
+        """As the schema's owner: the app itself may do less."""
+        async with self.owner.transaction() as connection:
             return list(await connection.fetch(query, *values))
 
     async def value(self, query: str, *values: Any) -> Any:
@@ -169,6 +173,11 @@ class World:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
+    async def bring_near(self, booking: dict[str, Any], *, minutes: int = 50) -> None:
+        """Let it begin in so many minutes, as far as cancelling and checking in are concerned; its lines stay."""
+        start = now() + timedelta(minutes=minutes)
+        await self.sql("UPDATE booking SET starts_at = $2 WHERE id = $1", UUID(booking["id"]), start)
+
     async def lapse(self, booking: dict[str, Any]) -> None:
         """Let the hold's time be over, as if 35 minutes had passed."""
         past = now() - timedelta(minutes=1)
@@ -204,18 +213,22 @@ async def seed(client: httpx.AsyncClient) -> None:
 
 
 @asynccontextmanager
-async def running(url: str, *, seeded: bool = True) -> AsyncIterator[World]:
+async def running(urls: Urls | str, *, seeded: bool = True) -> AsyncIterator[World]:
     """The app in this process on the given database; checks the invariants at the end."""
+    urls = Urls(app=urls, owner=urls) if isinstance(urls, str) else urls
     userinfo = Userinfo()
-    chosen = settings(url)
-    db = Database(url, pool_size=8)
+    chosen = settings(urls.app)
+    db = Database(urls.app, pool_size=8)
     app = make_app(chosen, db=db, verifier=verifier("regiohub-booking"), keycloak=userinfo)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://booking") as client:
             if seeded:
                 await seed(client)
-            world = World(app, client, db, userinfo)
-            yield world
-            async with db.transaction() as connection:
-                await check_invariants(connection)
+            owner = Database(urls.owner, pool_size=2)
+            try:
+                yield World(app, client, db, userinfo, owner)
+                async with owner.transaction() as connection:
+                    await check_invariants(connection)
+            finally:
+                await owner.close()

@@ -57,10 +57,12 @@ def booking(status: str = "confirmed", **more: Any) -> dict[str, Any]:
 def grant(**more: Any) -> dict[str, Any]:
     """A grant with a PIN that has arrived."""
     start = real_now() + timedelta(days=1)
+    end = start + timedelta(hours=2)
+    window = {"starts_at": start.isoformat(), "ends_at": end.isoformat(), "doors": [1, 12]}
     return {
         "id": GRANT_ID, "booking_id": BOOKING_ID, "hub": "bendorf", "address": None, "status": "active",
-        "starts_at": start.isoformat(), "ends_at": (start + timedelta(hours=2)).isoformat(),
-        "doors": [{"number": 1, "name": "Haustür"}, {"number": 12, "name": 'Saal "A"'}], "windows": [], "pin": "483920",
+        "starts_at": start.isoformat(), "ends_at": end.isoformat(),
+        "doors": [{"number": 1, "name": "Haustür"}, {"number": 12, "name": 'Saal "A"'}], "windows": [window], "pin": "483920",
         "pin_armed_at": start.isoformat(), "first_opened_at": None, **more,
     }  # fmt: skip
 
@@ -117,6 +119,8 @@ class Keycloak(httpx.AsyncBaseTransport):
         self.life_s = 300
         self.people: dict[str, dict[str, Any]] = {}
         self.ended: list[str] = []
+        self.logout_answer = 204
+        self.nonce = ""
 
     def login(self, url: str, sub: str = "alice", roles: tuple[str, ...] = ("member",), **claims: Any) -> str:
         """What the login form ends in: the way back with a code."""
@@ -137,7 +141,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         assert form["client_secret"] == "gateway-secret"
         if path == "logout":
             self.ended.append(form["refresh_token"])
-            return httpx.Response(204)
+            return httpx.Response(self.logout_answer)
         if form["grant_type"] == "refresh_token":
             return await self._refresh(form)
         return self._redeem(form)
@@ -147,7 +151,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != challenge:
             return httpx.Response(400, json={"error": "invalid_grant"})
-        return self._tokens(person, nonce)
+        return self._tokens(person, self.nonce or nonce)
 
     async def _refresh(self, form: dict[str, str]) -> httpx.Response:
         self.refreshes += 1

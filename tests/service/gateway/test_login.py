@@ -9,7 +9,7 @@ import pytest
 from regiohub_gateway.edge.sessions import row_id
 from regiohub_shared.clock import real_now
 from tests.service.gateway.fakes import BOOKING_ID, ORIGIN, logout_token
-from tests.support.tokens import sign
+from tests.support.tokens import ISSUER, sign
 
 SESSION = "__Host-rh"
 
@@ -210,12 +210,136 @@ async def test_logout_ends_both_sessions(house):
     answer = await browser.post("/auth/logout", {})
 
     assert answer.status_code == 303
-    assert "/protocol/openid-connect/logout?" in answer.headers["location"]
-    assert "id_token_hint=" in answer.headers["location"]
+    assert answer.headers["location"] == "/", "no token, name or address travels through the browser"
     assert '"storage"' in answer.headers["clear-site-data"]
     assert house.keycloak.ended == ["alice:r"]
     browser.cookies = kept
     assert not (await browser.get("/auth/session")).json()["logged_in"]
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_only_a_logout_that_keycloak_did_not_take_from_behind_goes_there_through_the_browser(house, status):
+    browser = house.browser()
+    await browser.login()
+    house.keycloak.logout_answer = status
+
+    answer = await browser.post("/auth/logout", {})
+
+    assert "/protocol/openid-connect/logout?" in answer.headers["location"]
+    assert "id_token_hint=eyJ" in answer.headers["location"]
+    assert await rows(house) == []
+
+
+async def test_after_our_session_lapsed_keycloak_is_asked_about_its_own(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, expires_at=real_now())
+
+    answer = await browser.send("POST", "/auth/logout", data={}, headers={"origin": ORIGIN})
+
+    assert "/protocol/openid-connect/logout?client_id=regiohub-gateway" in answer.headers["location"]
+    assert "id_token_hint" not in answer.headers["location"]
+    assert SESSION not in browser.cookies
+
+
+async def without_keycloak(house):
+    """A browser whose token ran out while Keycloak is away, and its page's form token."""
+    browser = house.browser()
+    await browser.login()
+    csrf = (await browser.get("/auth/session")).json()["csrf"]
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    house.keycloak.refresh_answer = lambda: httpx.Response(503)
+    house.keycloak.logout_answer = 503
+    return browser, csrf
+
+
+async def test_without_keycloak_everybodys_pages_stand_and_own_ones_say_why_not(house):
+    browser, csrf = await without_keycloak(house)
+
+    for path in ("/", "/find", "/hubs/bendorf", "/impressum", "/en/problems"):
+        page = await browser.get(path)
+        assert page.status_code == 200, path
+        assert csrf in page.text
+        assert all("authorization" not in request.headers for request in house.booking.seen)
+    for path in ("/bookings", f"/bookings/{BOOKING_ID}", f"/key/{BOOKING_ID}"):
+        page = await browser.get(path)
+        assert page.status_code == 503, "not the way to the login: a kept door key would be forgotten"
+        assert "Anmeldung ist gerade nicht erreichbar" in page.text
+    form = {"csrf": csrf, "key": "0193b3f0-0000-7000-8000-0000000000c1"}
+    sent = await browser.send("POST", "/book", data=form, headers={"origin": ORIGIN})
+    assert sent.status_code == 503
+
+
+async def test_without_keycloak_the_logout_works(house):
+    browser, csrf = await without_keycloak(house)
+    refreshes = house.keycloak.refreshes
+
+    forged = await browser.send("POST", "/auth/logout", data={"csrf": "guess"}, headers={"origin": ORIGIN})
+    assert forged.status_code == 403
+    answer = await browser.send("POST", "/auth/logout", data={"csrf": csrf}, headers={"origin": ORIGIN})
+
+    assert answer.status_code == 303
+    assert SESSION not in browser.cookies
+    assert await rows(house) == []
+    assert house.keycloak.refreshes == refreshes, "a logout does not renew the token first"
+
+
+async def test_an_answer_for_another_question_is_refused(house):
+    """The code is good, but its ID token was made for another login: a code that somebody slipped in."""
+    browser = house.browser()
+    house.keycloak.nonce = "of-another-login"
+
+    answer = await browser.login()
+
+    assert answer.status_code == 400
+    assert SESSION not in browser.cookies
+    assert await rows(house) == []
+
+
+async def test_what_another_person_kept_on_the_device_goes_when_somebody_else_logs_in(house):
+    browser = house.browser()
+    assert "clear-site-data" not in (await browser.login("alice")).headers
+    await age(house, expires_at=real_now())
+    browser.cookies.pop(SESSION)  # the browser was closed
+
+    assert "clear-site-data" not in (await browser.login("alice")).headers
+    assert "alice" not in str(browser.cookies)
+    assert '"storage"' in (await browser.login("bob")).headers["clear-site-data"]
+    assert "clear-site-data" not in (await browser.login("bob")).headers
+
+
+async def test_logins_that_were_begun_do_not_fill_the_browsers_header(house):
+    browser = house.browser()
+    for number in range(40):
+        asked = await browser.get(f"/auth/login?return_to=/find%3Fx={number}{'a' * 280}")
+        assert asked.status_code == 303
+        assert sum(len(f"{name}={value}; ") for name, value in browser.cookies.items()) < 4000
+
+    back = house.keycloak.login(asked.headers["location"]).removeprefix(ORIGIN)
+    assert (await browser.get(back)).headers["location"].startswith("/find?x=39")
+
+
+async def test_logins_begun_at_once_cannot_fill_the_header_either(house):
+    """Each request left before any answer came: none shows the others' cookies."""
+    names = set()
+    for _ in range(60):
+        browser = house.browser()
+        await browser.get("/auth/login")
+        names |= browser.cookies.keys()
+
+    assert len(names) <= 5
+
+
+@pytest.mark.parametrize("back", ["/find?a=1%262", "/find?x=1&return_to=/problems"])
+async def test_a_used_up_login_page_starts_over_and_leads_to_the_same_place(house, back):
+    browser = house.browser()
+    asked = await browser.get("/auth/login", params={"return_to": back})
+    state = httpx.URL(asked.headers["location"]).params["state"]
+    answer = await browser.get("/auth/callback", params={"error": "login_required", "state": state, "iss": ISSUER})
+
+    again = httpx.URL(answer.headers["location"])
+    assert again.path == "/auth/login"
+    assert dict(again.params) == {"return_to": back}
 
 
 async def test_another_site_cannot_log_somebody_out(house):

@@ -324,6 +324,65 @@ async def test_the_key_page_carries_what_the_element_needs(house):
     assert worker.headers["content-type"].startswith("text/javascript")
 
 
+@pytest.mark.parametrize("why", [httpx.ConnectError("down"), refusal(503, "unavailable"), refusal(500, "internal")])
+async def test_while_booking_is_away_the_key_page_needs_access_only(house, why):
+    first = fakes.grant()["windows"][0]
+    second = {"starts_at": "2030-05-01T08:00:00+00:00", "ends_at": "2030-05-01T10:00:00+00:00", "doors": [12]}
+    house.access.routes["GET /v1/grants"] = items(fakes.grant(address="Bachstr. 1, Bendorf", windows=[first, second]))
+    for path in list(house.booking.routes):
+        house.booking.routes[path] = why
+    browser = await member(house)
+    answer = await browser.get(f"/key/{BOOKING_ID}")
+
+    assert answer.status_code == 200
+    check_page(answer, "de")
+    for shown in ("483920", f'data-grant="{GRANT_ID}"', "Bachstr. 1, Bendorf", "Mi., 01.05.2030, 10:00–12:00"):
+        assert shown in answer.text
+    # The other pages lead there.
+    detail = await browser.get(f"/en/bookings/{BOOKING_ID}")
+    assert (detail.status_code, detail.headers["location"]) == (303, f"/en/key/{BOOKING_ID}")
+    listed = await browser.get("/bookings")
+    assert listed.status_code == 200
+    check_page(listed, "de")
+    assert f'href="/key/{BOOKING_ID}"' in listed.text
+
+
+async def test_a_key_without_an_address_names_the_hub(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = httpx.ConnectError("down")
+    page = await (await member(house)).get(f"/key/{BOOKING_ID}")
+
+    assert page.status_code == 200
+    assert "Bendorf" in page.text
+
+
+async def test_the_key_page_is_trouble_while_access_is_away_so_that_the_kept_one_stays(house):
+    house.access.routes["GET /v1/grants"] = httpx.ConnectError("down")
+    browser = await member(house)
+    assert (await browser.get(f"/key/{BOOKING_ID}")).status_code == 503
+
+    house.booking.routes.clear()
+    house.access.routes["GET /v1/grants"] = items()
+    assert (await browser.get(f"/key/{BOOKING_ID}")).status_code == 404
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = httpx.ConnectError("down")
+    assert (await browser.get(f"/key/{BOOKING_ID}")).status_code == 503
+    assert (await browser.get(f"/bookings/{BOOKING_ID}")).status_code == 503
+
+
+@pytest.mark.parametrize("path", [*PUBLIC, *OWN, "/static/app.css", "/nothing", "/key/worker.js"])
+async def test_head_answers_like_get_without_a_body(house, path):
+    browser = await member(house)
+    told, full = await browser.send("HEAD", path), await browser.get(path)
+
+    assert told.status_code == full.status_code
+    assert told.content == b""
+    same = ("content-type", "cache-control", "content-security-policy", "etag")
+    assert {name: told.headers.get(name) for name in same} == {name: full.headers.get(name) for name in same}
+
+
+async def test_a_look_at_the_address_of_a_login_begins_none(house):
+    assert (await house.browser().send("HEAD", "/auth/login")).status_code == 405
+
+
 async def test_cancelling_asks_first_and_sends_the_version(house):
     browser = await member(house)
     page = await browser.get(f"/bookings/{BOOKING_ID}/cancel")
@@ -495,7 +554,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "sha256": "ab" * 32, "row_count": 2, "sum_cents": 900, "replaced": [], "created_by": "x", "created_at": real_now().isoformat(),
     }  # fmt: skip
     case = {
-        "id": "c",
+        "id": BOOKING_ID,
         "kind": "refund_failed",
         "amount_cents": 900,
         "detail": "card closed",
@@ -527,6 +586,15 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
 
     house.billing.routes["POST /v1/exports"] = refusal(409, "nothing-to-export")
     assert (await browser.post("/finance/stadt-bendorf/exports", {})).status_code == 409
+
+    closing = f"/finance/stadt-bendorf/clearing/{BOOKING_ID}"
+    house.billing.routes[f"POST /v1/clearing/{BOOKING_ID}/resolve"] = case
+    assert (await browser.post(closing, {"note": "called the bank", "retry": "1"})).status_code == 303
+    sent = as_json(house.billing.last("POST", f"/v1/clearing/{BOOKING_ID}/resolve"))
+    assert sent == {"note": "called the bank", "retry_refund": True}
+    assert (await browser.post(closing, {"note": " "})).status_code == 400
+    house.billing.routes[f"POST /v1/clearing/{BOOKING_ID}/resolve"] = refusal(409, "case-closed")
+    assert "schon abgeschlossen" in (await browser.post(closing, {"note": "again"})).text
 
 
 async def test_refusals_are_pages_for_people_and_problems_for_programs(house):

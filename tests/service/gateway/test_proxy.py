@@ -229,6 +229,90 @@ async def test_holds_that_were_not_granted_do_not_count_and_forged_tokens_count_
     assert answer.status_code == 201
 
 
+async def hold(house, key=""):
+    headers = bearer("alice", "member") | ({"idempotency-key": key} if key else {})
+    return await house.browser().send("POST", "/api/booking/v1/bookings", json=BOOK, headers=headers)
+
+
+async def counted(house):
+    pool = await house.db.pool()
+    return await pool.fetchval("SELECT coalesce(cardinality(hits), 0) FROM rate_limit WHERE bucket = 'hold:alice'") or 0
+
+
+async def test_a_hold_whose_answer_nobody_saw_counts(house):
+    house.booking.routes["POST /v1/bookings"] = httpx.ReadTimeout("late")
+    assert (await hold(house)).status_code == 503
+    assert await counted(house) == 1
+
+    house.booking.routes["POST /v1/bookings"] = httpx.RemoteProtocolError("cut")
+    assert (await hold(house)).status_code == 503
+    assert await counted(house) == 2
+
+
+async def test_a_hold_that_booking_never_heard_of_does_not_count(house):
+    house.booking.routes["POST /v1/bookings"] = httpx.ConnectError("down")
+    for _ in range(12):  # the breaker opens meanwhile
+        assert (await hold(house)).status_code == 503
+    assert await counted(house) == 0
+
+
+async def test_who_leaves_before_the_answer_spends_a_hold_all_the_same(house):
+    """Else somebody holds every room by cutting each request."""
+    reached = asyncio.Event()
+
+    async def booking(_request):
+        reached.set()
+        await asyncio.sleep(30)
+
+    limit = house.app._proxy._targets["booking"][1]
+    limit._inner = Upstream("http://x", transport=httpx.MockTransport(booking))
+    body = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+    async def receive():
+        if body:
+            return body.pop()
+        await reached.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError(message)
+
+    path = "/api/booking/v1/bookings"
+    token = bearer("alice", "member")["Authorization"].encode()
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": [(b"authorization", token), (b"content-length", b"2")], "client": ("127.0.0.1", 1),
+        "scheme": "http", "http_version": "1.1",
+    }  # fmt: skip
+    for number in range(1, 11):
+        body[:] = [{"type": "http.request", "body": b"{}", "more_body": False}]
+        reached.clear()
+        await house.app(scope, receive, send)
+        assert await counted(house) == number
+    limit._inner = house.booking
+    assert (await hold(house)).status_code == 429
+
+
+async def test_a_repeat_under_the_same_key_is_the_same_hold(house):
+    for _ in range(12):
+        assert (await hold(house, "key-1")).status_code == 201
+    assert await counted(house) == 1
+    house.booking.routes["POST /v1/bookings"] = httpx.ReadTimeout("late")
+    assert (await hold(house, "key-2")).status_code == 503
+    house.booking.routes["POST /v1/bookings"] = httpx.Response(201, json={})
+    assert (await hold(house, "key-2")).status_code == 201
+    assert await counted(house) == 2
+
+
+async def test_a_key_whose_hold_was_refused_is_no_way_around_the_limit(house):
+    house.booking.routes["POST /v1/bookings"] = refusal(409, "slot-taken")
+    for number in range(12):
+        await hold(house, f"key-{number}")
+    house.booking.routes["POST /v1/bookings"] = httpx.Response(201, json={})
+
+    assert [(await hold(house, f"key-{number}")).status_code for number in range(12)] == [201] * 10 + [429] * 2
+
+
 async def test_parallel_holds_do_not_pass_the_limit(house):
     token = bearer("alice", "member")
     answers = await asyncio.gather(
@@ -393,6 +477,18 @@ async def test_smuggled_requests_are_refused(over_sockets, request_):
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("path", [b"/", b"/bookings", b"/api/booking/v1/hubs", b"/nothing", b"/healthz"])
+async def test_websockets_are_refused_without_a_word_in_the_log(over_sockets, path, caplog):
+    _, gateway = over_sockets
+    answer = await gateway.raw(
+        b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
 
 
 async def test_headers_named_in_connection_end_at_the_gateway(over_sockets):

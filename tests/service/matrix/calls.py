@@ -12,7 +12,7 @@ from regiohub_shared.clock import now
 from tests.service.access.world import Phone
 from tests.service.billing.world import BUYER, SELLER
 from tests.service.booking.world import ALWAYS, OFFICE_HOURS, resource, tomorrow
-from tests.service.matrix.scene import Scene, Thing
+from tests.service.matrix.scene import CASES, Scene, Thing
 
 
 @dataclass
@@ -101,7 +101,7 @@ def _sync(_scene: Scene, _word: str, t: Thing) -> Call:
 
 
 def _put_doors(_scene: Scene, _word: str, t: Thing) -> Call:
-    return Call(f"/v1/hubs/{t.hub}/doors", json={"doors": [{"number": 7, "name": "Hof", "outer": True}]})
+    return _match(Call(f"/v1/hubs/{t.hub}/doors", json={"doors": [{"number": 7, "name": "Hof", "outer": True}]}), 1)
 
 
 def _pass(_scene: Scene, _word: str, t: Thing) -> Call:
@@ -121,6 +121,11 @@ def _webhook(scene: Scene, word: str, _t: Thing) -> Call:
 
 def _export(_scene: Scene, _word: str, t: Thing) -> Call:
     return _key(Call("/v1/exports", json={"operator": t.town, "productive": False}))
+
+
+def _resolve(_scene: Scene, word: str, t: Thing) -> Call:
+    case = CASES["" if word == "nobody" else t.town]
+    return Call(f"/v1/clearing/{case}/resolve", json={"note": "Geklärt"})
 
 
 def _subject(_scene: Scene, word: str, t: Thing) -> Call:
@@ -171,6 +176,8 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "PUT /v1/resources/{resource_id}": lambda _s, _w, t: _match(
         Call(f"/v1/resources/{t.resource}", json=resource("Neu", hub=t.hub)), 1
     ),
+    "GET /v1/dead-mails": _at("/v1/dead-mails"),
+    "POST /v1/dead-mails/replay": lambda _s, _w, _t: Call("/v1/dead-mails/replay", json={}),
     "GET /internal/bookings/{booking_id}": _at("/internal/bookings/{t.booking[id]}"),
     "POST /internal/events": lambda scene, word, t: (_payment if word == "payment" else _door)(scene, word, t),
 }
@@ -198,6 +205,7 @@ BILLING: dict[str, Maker] = _EVERY_SERVICE | {
     "GET /v1/exports/{export_id}": _at("/v1/exports/{t.batch}"),
     "GET /v1/exports/{export_id}/file": _at("/v1/exports/{t.batch}/file"),
     "GET /v1/clearing": lambda _s, word, t: Call("/v1/clearing", params={} if word == "all" else {"operator": t.town}),
+    "POST /v1/clearing/{case_id}/resolve": _resolve,
     "GET /v1/sellers/{operator}": _at("/v1/sellers/{t.town}"),
     "PUT /v1/sellers/{operator}": lambda _s, _w, t: _match(
         Call(f"/v1/sellers/{t.town}", json=SELLER | {"name": "Neu"}), 1

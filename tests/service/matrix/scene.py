@@ -21,6 +21,8 @@ from tests.support.world_rows import Rows
 from tests.support.world_street import Street, running_street
 
 ABROAD = UUID("00000000-0000-7000-8000-000000000099")
+CASES = {operator: new_id() for operator in ("stadt-bendorf", "stadt-mayen", "")}
+"""An open case of the clearing list for each town, and one that is nobody's."""
 
 
 @dataclass
@@ -82,6 +84,7 @@ async def set_scene(cluster: Cluster, sandbox_origin: str) -> AsyncIterator[Scen
         for thing in things.values():
             # What the next export would hold.
             thing.booking = await _paid(street, thing)
+            await street.booking.bring_near(thing.booking)  # so that it can be checked in
         await _find_the_rest(street, things)
         await _know_everybody(street)
         event = await _event(street)
@@ -141,10 +144,10 @@ async def _find_the_rest(street: Street, things: dict[str, Thing]) -> None:
         (grant,) = (await street.access.client.get("/v1/grants", params=params, headers=headers)).json()["items"]
         (document,) = (await street.billing.client.get("/v1/documents", params=params, headers=headers)).json()["items"]
         thing.grant, thing.document, thing.payment = grant["id"], document["id"], document["payment_id"]
-    for operator in ("stadt-bendorf", "stadt-mayen", ""):
+    for operator, case in CASES.items():
         await street.billing.rows(
             "INSERT INTO clearing_item (id, kind, source, operator, amount_cents, currency, detail, created_at) "
-            "VALUES ($1, 'refund_failed', $2, $2, 1, 'EUR', '', $3)", new_id(), operator, real_now(), owner=True,
+            "VALUES ($1, 'refund_failed', $2, $2, 1, 'EUR', '', $3)", case, operator, real_now(), owner=True,
         )  # fmt: skip
 
 

@@ -9,7 +9,10 @@ from tests.service.matrix.table import Row, read_table
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PLANTED = {
-    "booking": ("UPDATE booking SET code = 'ZZZZ2222' WHERE id = (SELECT min(id::text)::uuid FROM booking)", "booking"),
+    "booking": (
+        "UPDATE booking SET version = version + 1 WHERE id = (SELECT min(id::text)::uuid FROM booking)",
+        "booking",
+    ),
     "access": ('DELETE FROM "pin"', "pin"),
     "billing": ("UPDATE charge SET fee_cents = fee_cents + 1 WHERE status = 'held'", "charge"),
 }

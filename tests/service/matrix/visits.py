@@ -7,7 +7,7 @@ from datetime import timedelta
 from regiohub_gateway.web import moments
 from tests.service.billing.world import BUYER
 from tests.service.booking.world import tomorrow
-from tests.service.matrix.scene import Scene, Thing
+from tests.service.matrix.scene import CASES, Scene, Thing
 
 
 @dataclass
@@ -34,6 +34,10 @@ def _to(path: str) -> Maker:
 
 def _form(path: str, **fields: str) -> Maker:
     return lambda t: Visit(path.format(t=t), {name: value.format(t=t) for name, value in fields.items()})
+
+
+def _close_case(t: Thing) -> Visit:
+    return Visit(f"/finance/{t.town}/clearing/{CASES[t.town]}", {"note": "Geklärt"})
 
 
 def _book(t: Thing) -> Visit:
@@ -108,6 +112,7 @@ VISITS: dict[str, Maker] = {
     "GET /finance": _to("/finance"),
     "GET /finance/{operator}": _to("/finance/{t.town}"),
     "POST /finance/{operator}/exports": _form("/finance/{t.town}/exports"),
+    "POST /finance/{operator}/clearing/{case_id}": _close_case,
     "GET /finance/{operator}/exports/{export_id}": _to("/finance/{t.town}/exports/{t.batch}"),
     "GET /county/deliveries": _to("/county/deliveries"),
     "POST /county/deliveries/{service}": _form("/county/deliveries/booking"),

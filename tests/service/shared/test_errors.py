@@ -1,13 +1,22 @@
 """Every error leaves as problem+json, says why, and tells nothing that is ours alone."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
+from regiohub_local.postgres import Urls
+from regiohub_shared.db.database import Database
+from regiohub_shared.events.worker import every
+from regiohub_shared.log import configure_logging
+from regiohub_shared.web.middleware import BodyLimit
 from tests.support import tokens
 
 KNOWN = {"type", "title", "status", "detail", "instance"}
@@ -92,6 +101,43 @@ async def test_a_bug_tells_nothing(client: httpx.AsyncClient, path: str) -> None
         assert word not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/v1/notes", "/v1/fast-notes"])
+async def test_an_unexpected_database_error_does_not_log_the_row(
+    client: httpx.AsyncClient, sql: asyncpg.Connection, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    await sql.execute("ALTER TABLE note ADD CONSTRAINT never CHECK (number > 5)")
+    configure_logging("probe")
+
+    check(await client.post(path, json={"text": "Demo Kundin, Musterweg 3", "number": 1}), 500, "internal")
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [told] = [line for line in lines if line["event"] == "database_error"]
+    assert (told["sqlstate"], told["constraint"]) == ("23514", "never")
+    assert "Musterweg" not in str(lines)
+
+
+async def test_a_loop_that_fails_on_the_database_does_not_log_the_row(
+    urls: Urls, sql: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await sql.execute("ALTER TABLE note ADD CONSTRAINT never CHECK (number > 5)")
+    configure_logging("probe")
+    db, stop = Database(urls.app), asyncio.Event()
+
+    async def work() -> None:
+        stop.set()
+        async with db.session() as session:
+            values = {"id": uuid4(), "text": "Musterweg 3"}
+            await session.execute(text("INSERT INTO note (id, text, number) VALUES (:id, :text, 1)"), values)
+
+    await every(0.01, "test", work)(stop)
+    await db.close()
+
+    [told] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (told["event"], told["error"], told["sqlstate"]) == ("round_failed", "IntegrityError", "23514")
+    assert str(told["at"]).startswith("worker.py:")
+    assert "Musterweg" not in str(told)
+
+
 async def test_a_refusal_keeps_its_parameters_and_undoes_its_writes(
     client: httpx.AsyncClient, sql: asyncpg.Connection
 ) -> None:
@@ -120,6 +166,28 @@ async def test_streamed_body_too_large_is_not_read_to_its_end(client: httpx.Asyn
 
     check(await client.post("/v1/notes", content=endless()), 413, "too-large")
     assert sent < 20
+
+
+async def test_a_body_that_only_drips_in_is_given_up_and_the_connection_ends(app: FastAPI) -> None:
+    sent: list[Any] = []
+
+    async def drip() -> dict[str, object]:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    async def never(*_: object) -> None:
+        raise AssertionError("half a body was passed on")
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/notes", "headers": []}
+    async with asyncio.timeout(5):
+        await BodyLimit(never, within_s=0.2)(scope, drip, send)
+
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert b"/problems/slow-body" in sent[1]["body"]
 
 
 async def test_a_body_that_breaks_off_is_never_taken_for_a_whole_one(app: FastAPI, sql: asyncpg.Connection) -> None:

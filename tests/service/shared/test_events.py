@@ -183,12 +183,12 @@ class TestRelay:
 
     async def test_dead_letter_and_replay(self, db: Database, sql: asyncpg.Connection) -> None:
         await put(db, ProbeChanged(name="a", version=1))
-        receiver = Receiver("receiver", lambda _request: httpx.Response(500))
+        receiver = Receiver("receiver", lambda _request: httpx.Response(422))
         async with relaying(db, receiver):
             await until(sql, DEAD, 1)
             await asyncio.sleep(0.2)
             assert len(receiver.seen) == FAST.max_attempts, "a dead letter rests"
-            assert await sql.fetchval("SELECT last_error FROM outbox_delivery") == "HTTP 500"
+            assert await sql.fetchval("SELECT last_error FROM outbox_delivery") == "HTTP 422"
             assert await _replay(db, [uuid4()]) == 0
             receiver.answer = lambda _request: httpx.Response(200)
             [fact] = [row["id"] for row in await sql.fetch("SELECT id FROM outbox")]
@@ -196,6 +196,34 @@ class TestRelay:
             await until(sql, DONE, 1)
         assert await sql.fetchval(DEAD) == 0
         assert await _replay(db, None) == 0
+
+    @pytest.mark.parametrize("status", [0, 302, 408, 425, 429, 500, 503])
+    async def test_absence_never_makes_a_dead_letter(self, db: Database, sql: asyncpg.Connection, status: int) -> None:
+        """A neighbour, or Keycloak, that is away for a weekend: 0 stands for no answer at all."""
+
+        def away(_request: httpx.Request) -> httpx.Response:
+            if not status:
+                raise httpx.ConnectError("refused")
+            return httpx.Response(status)
+
+        await put(db, ProbeChanged(name="a", version=1))
+        await sql.execute("UPDATE outbox_delivery SET attempts = 1000")
+        receiver = Receiver("receiver", away)
+        async with relaying(db, receiver):
+            await until(sql, "SELECT attempts > 1000 + 2 * 3 FROM outbox_delivery", True)
+            assert await sql.fetchval(DEAD) == 0
+            assert await sql.fetchval("SELECT refusals FROM outbox_delivery") == 0
+            receiver.answer = lambda _request: httpx.Response(200)
+            await until(sql, DONE, 1)
+
+    async def test_refusals_count_also_between_outages(self, db: Database, sql: asyncpg.Connection) -> None:
+        await put(db, ProbeChanged(name="a", version=1))
+        answers = iter([422, 503, 422, 503, 503, 404])
+        receiver = Receiver("receiver", lambda _request: httpx.Response(next(answers)))
+        async with relaying(db, receiver):
+            await until(sql, DEAD, 1)
+        assert len(receiver.seen) == 6
+        assert tuple(await sql.fetchrow("SELECT attempts, refusals FROM outbox_delivery")) == (6, 3)
 
     async def test_two_relays_share_the_work(self, db: Database, sql: asyncpg.Connection) -> None:
         await put(db, *(ProbeChanged(name=str(number), version=1) for number in range(60)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from regiohub_access.reader.clock import Moment
 from regiohub_access.reader.decide import Decided, PassShown, PinTyped, decide
-from regiohub_access.reader.state import PinGuard, State
+from regiohub_access.reader.state import State
 from regiohub_access.reader.wire import GRANTED, Door, Pin
 from regiohub_access.rh1 import Reason
 from tests.unit.access import rh1_vectors as v
@@ -23,6 +23,7 @@ PINS = (
     Pin("pin-split", "555012", (12,), v.NOW - HOUR, v.NOW + HOUR),
     Pin("pin-other-door", "904127", (1,), v.NOW - HOUR, v.NOW + HOUR),
 )
+ALL_DAY = Pin("pin-all-day", "640275", (1, 12), v.NOW - HOUR, v.NOW + 72 * HOUR)
 STATE = State(
     issuer=v.CLAIMS.issuer,
     hub="bendorf",
@@ -124,9 +125,54 @@ def test_five_wrong_pins_pause_that_door_for_60_seconds():
     assert decide(state, PassShown(12, v.shown()), NOW).reason == GRANTED
 
 
-def test_the_right_pin_starts_the_count_anew():
+def test_a_right_pin_forgives_no_wrong_one():
     _, reasons = type_pins(STATE, (["000000"] * 4 + ["482913"]) * 3)
-    assert Reason.PIN_PAUSED not in reasons
+    assert reasons[:7] == [Reason.PIN_UNKNOWN] * 4 + [GRANTED, Reason.PIN_UNKNOWN, Reason.PIN_PAUSED]
+
+
+@pytest.mark.parametrize("own", [1, 4])
+def test_whoever_holds_a_right_pin_cannot_guess_more_than_50_times_a_day(own):
+    """A try each 10 s for a day, its own PIN after each or each fourth guess."""
+    state, refused, moment = replace(STATE, pins=(ALL_DAY,)), 0, NOW
+    for number in range(86400 // 10):
+        pin = ALL_DAY.pin if number % (own + 1) == own else "000000"
+        moment = later(number * 10)
+        state, reasons = type_pins(state, [pin], moment)
+        refused += reasons == [Reason.PIN_UNKNOWN]
+    assert 40 <= refused <= 50
+    assert decide(state, PinTyped(12, ALL_DAY.pin), moment).reason == Reason.PIN_PAUSED
+    assert decide(state, PinTyped(1, ALL_DAY.pin), moment).reason == GRANTED
+    assert decide(state, PinTyped(12, ALL_DAY.pin), later(2 * 86400 - 1)).reason == GRANTED
+
+
+def test_wrong_tries_are_forgiven_by_time_alone():
+    state, _ = type_pins(STATE, ["000000"] * 4)
+    _, soon = type_pins(state, ["000000", "482913"], later(3599))
+    _, late = type_pins(state, ["000000", "555012"], later(3599.9))
+    assert (soon, late) == ([Reason.PIN_UNKNOWN, Reason.PIN_PAUSED],) * 2
+    _, forgiven = type_pins(replace(state, pins=(ALL_DAY,)), ["000000", ALL_DAY.pin], later(3600))
+    assert forgiven == [Reason.PIN_UNKNOWN, GRANTED]
+
+
+def test_tries_of_a_clock_that_ran_ahead_count_for_nothing():
+    state, _ = type_pins(STATE, ["000000"] * 5, later(400 * 86400))
+    assert decide(state, PinTyped(12, "482913"), NOW).reason == GRANTED
+
+
+@pytest.mark.parametrize("pin", ["719264", "300518", "904127", "000000"])
+def test_the_door_does_not_say_which_pins_exist(pin):
+    decided = decide(STATE, PinTyped(12, pin), NOW)
+    assert decided.told == Reason.PIN_UNKNOWN
+    assert decided.decision == "denied"
+
+
+def test_a_right_pin_a_pause_and_a_pass_are_told_as_they_are():
+    state, _ = type_pins(STATE, ["000000"] * 5)
+    assert decide(STATE, PinTyped(12, "482913"), NOW).told == GRANTED
+    assert decide(state, PinTyped(12, "482913"), NOW).told == Reason.PIN_PAUSED
+    assert decide(replace(STATE, hub="mayen"), PassShown(12, v.shown()), NOW).told == Reason.FOREIGN_HUB
+    expired = Moment(v.CLAIMS.expires_at, v.NOW)
+    assert decide(STATE, PassShown(12, v.shown()), expired).told == Reason.EXPIRED
 
 
 def test_tries_during_the_pause_do_not_prolong_it():
@@ -139,18 +185,14 @@ def test_known_pins_outside_their_window_count_as_wrong():
     assert reasons[-1] == Reason.PIN_PAUSED
 
 
-def test_each_further_pause_is_twice_as_long_up_to_15_minutes():
+def test_each_further_pause_within_the_hour_is_twice_as_long_up_to_15_minutes():
     state, moment, lengths = STATE, NOW, []
-    for _ in range(7):
+    for _ in range(6):
         state, _ = type_pins(state, ["000000"] * 5, moment)
         until = state.guards[12].paused_until
         lengths.append((until - moment.real).total_seconds())
         moment = Moment(until, until)
-    assert lengths == [60, 120, 240, 480, 900, 900, 900]
-    assert (
-        decide(replace(state, latest_seen=v.NOW), PinTyped(12, "482913"), Moment(v.NOW, moment.real)).guard
-        == PinGuard()
-    )
+    assert lengths == [60, 120, 240, 480, 900, 900]
 
 
 def test_a_typed_pin_does_not_show_itself():

@@ -210,7 +210,15 @@ def test_business_time_can_be_shifted_in_dev(access, tmp_path):
     with access.running(), reader(access, tmp_path / "state", REGIOHUB_NOW=late) as local:
         local.until(lambda status: status["pins_stored"])
         assert local.present(door=12, presentation=shown(1)) == "expired"
-        assert local.present(door=12, pin="482913") == "expired"
+        assert local.present(door=12, pin="482913") == "pin_unknown"
+        local.until(lambda status: status["events_pending"] == 0)
+        shown_log = local.status()["log"]
+    assert [(entry["reason"], entry["pin_id"]) for entry in shown_log] == [("pin_unknown", None), ("expired", None)]
+    assert [(event.reason, event.pin_id) for event in access.events.values()] == [
+        ("expired", None),
+        ("expired", "pin-1"),
+    ]
+    assert '"reason": "expired", "pass_id": null, "pin_id": "pin-1"' in (tmp_path / "reader.log").read_text()
 
 
 GOOD = {

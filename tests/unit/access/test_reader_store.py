@@ -86,6 +86,18 @@ def test_a_pause_and_its_count_survive_a_restart(tmp_path):
         assert show(store, PinTyped(12, "482913")) == Reason.PIN_PAUSED
 
 
+def test_a_state_of_the_first_version_is_read(tmp_path):
+    with opened(tmp_path) as store:
+        store.save(STATE, acked_seq=0)
+        store._db.execute("DROP TABLE guard")
+        store._db.execute("CREATE TABLE guard (door INTEGER PRIMARY KEY, wrong INTEGER, pauses INTEGER, until TEXT)")
+        store._db.execute("INSERT INTO guard VALUES (12, 4, 0, '1970-01-01T00:00:00.000Z')")
+        store._db.execute("PRAGMA user_version = 1")
+    with opened(tmp_path) as store:
+        assert (store.state.pins, store.state.guards) == (STATE.pins, {})
+        assert show(store, PinTyped(12, "482913")) == GRANTED
+
+
 def test_the_clock_does_not_run_backwards_over_a_restart(tmp_path):
     with opened(tmp_path) as store:
         store.save(STATE, acked_seq=0)

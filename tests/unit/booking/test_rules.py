@@ -9,6 +9,7 @@ import pytest
 from regiohub_booking.domain.booking import Ask, Place, plan
 from regiohub_booking.domain.hours import NonexistentLocalTime, Opening
 from regiohub_booking.domain.rules import (
+    CHECK_IN_MARGIN,
     AlreadyBegun,
     BeyondHorizon,
     InThePast,
@@ -17,10 +18,14 @@ from regiohub_booking.domain.rules import (
     OutsideOpeningHours,
     Rules,
     SeveralHubs,
+    TooEarly,
     TooLong,
     TooShort,
     check_cancel,
+    check_coming,
+    check_slot,
 )
+from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Status
 from regiohub_shared.problem import Problem
 
@@ -114,10 +119,31 @@ def test_a_start_that_no_clock_shows_is_refused() -> None:
 
 
 def test_members_cancel_before_the_start_operators_before_the_end() -> None:
-    start, end = NOW, NOW + timedelta(hours=1)
-    check_cancel(starts_at=start, ends_at=end, now=start - timedelta(seconds=1), by_operator=False)
+    def cancel(at: datetime, *, by_operator: bool = False, is_paid: bool = True) -> None:
+        check_cancel(starts_at=NOW, ends_at=NOW + timedelta(hours=1), now=at, by_operator=by_operator, is_paid=is_paid)
+
+    cancel(NOW - timedelta(seconds=1))
     with pytest.raises(AlreadyBegun):
-        check_cancel(starts_at=start, ends_at=end, now=start, by_operator=False)
-    check_cancel(starts_at=start, ends_at=end, now=start, by_operator=True)
+        cancel(NOW)
+    cancel(NOW, by_operator=True)
     with pytest.raises(AlreadyBegun):
-        check_cancel(starts_at=start, ends_at=end, now=end, by_operator=True)
+        cancel(NOW + timedelta(hours=1), by_operator=True)
+    cancel(NOW + timedelta(days=1), is_paid=False)
+
+
+def test_nobody_comes_more_than_an_hour_before_the_start() -> None:
+    start = NOW + CHECK_IN_MARGIN
+    check_coming(starts_at=start, now=NOW)
+    with pytest.raises(TooEarly) as caught:
+        check_coming(starts_at=start + timedelta(seconds=1), now=NOW)
+    assert caught.value.params["earliest"] == (NOW + timedelta(seconds=1)).isoformat()
+
+
+@pytest.mark.parametrize("years", [1, 100, 180])
+def test_a_slot_of_years_is_refused_before_a_single_day_is_counted(years: int) -> None:
+    def uncounted() -> list[Slot]:
+        raise AssertionError
+
+    slot = Slot(NOW, NOW + timedelta(days=365 * years))
+    with pytest.raises(TooLong):
+        check_slot(slot, rules=Rules(30, 30, 600, 365 * 300), openings=uncounted, zone=place().zone, now=NOW)

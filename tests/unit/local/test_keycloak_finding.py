@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regiohub_local import keycloak
-from regiohub_local.keycloak import KeycloakError
+from regiohub_local.keycloak import KeycloakError, distribution
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def test_without_any_source_one_line_names_the_ways_out(monkeypatch):
     def offline(*_: object) -> Path:
         raise OSError("Network is unreachable")
 
-    monkeypatch.setattr(keycloak, "_from_central", offline)
-    monkeypatch.setattr(keycloak, "_from_release_page", offline)
+    monkeypatch.setattr(distribution, "_from_central", offline)
+    monkeypatch.setattr(distribution, "_from_release_page", offline)
     lines: list[str] = []
     with pytest.raises(KeycloakError) as caught:
         keycloak.built_distribution(lines.append)
@@ -51,9 +51,9 @@ def test_the_command_says_it_in_one_line(tmp_path):
 
 
 def test_a_built_distribution_is_used_as_it_is(monkeypatch):
-    monkeypatch.setattr(keycloak, "_make", lambda target, say: target.mkdir(parents=True))
+    monkeypatch.setattr(distribution, "_make", lambda target, say: target.mkdir(parents=True))
     built = keycloak.built_distribution()
-    monkeypatch.setattr(keycloak, "_make", lambda target, say: pytest.fail("built twice"))
+    monkeypatch.setattr(distribution, "_make", lambda target, say: pytest.fail("built twice"))
     assert keycloak.built_distribution() == built
 
 
@@ -79,7 +79,7 @@ def test_java_home_wins_then_path_then_the_wheel(tmp_path, monkeypatch):
 
 def test_progress_is_a_line_for_every_tenth():
     lines: list[str] = []
-    update = keycloak._meter(1000, lines.append)
+    update = distribution._meter(1000, lines.append)
     for _ in range(100):
         update(10)
     assert len(lines) == 10

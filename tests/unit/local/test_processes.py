@@ -40,6 +40,22 @@ def wait_for_log(state: Path, name: str) -> str:
     raise AssertionError(f"{name} said nothing")
 
 
+def test_what_a_program_writes_is_for_its_user_only(state):
+    written = state / "folder" / "file"
+    code = f"import pathlib; p = pathlib.Path({str(written)!r}); p.parent.mkdir(); p.write_text('x'); print('done')"
+    processes.spawn(state, "writer", [sys.executable, "-c", code], {})
+    wait_for_log(state, "writer")
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert written.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_can_be_seen_from_outside(state):
+    assert not processes.is_locked(state, "some.lock")
+    with processes.locked(state, "some.lock"):
+        assert processes.is_locked(state, "some.lock")
+    assert not processes.is_locked(state, "some.lock")
+
+
 def test_spawned_is_recorded_in_its_own_group_and_ended(state):
     process = processes.spawn(state, "one", SLEEP, {})
     assert processes.find(state, "one") == process

@@ -8,9 +8,12 @@ from email.message import EmailMessage
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from regiohub_local import keycloak, mail_sink, plan, ports, secret_file
 from regiohub_local.form_browser import FormBrowser, forms, message
+from regiohub_local.stripe_sandbox.app import create_app
+from regiohub_local.stripe_sandbox.settings import Settings as SandboxSettings
 
 
 def test_kept_ports_stay_unless_a_stranger_holds_them(tmp_path):
@@ -65,6 +68,20 @@ def test_programs_get_the_app_role_and_never_the_owners_password(tmp_path):
     assert env["BILLING_CLIENT_SECRET"] == house.secrets["RH_BILLING_SECRET"]
 
 
+def test_the_state_folder_is_nobody_elses_business(tmp_path):
+    (tmp_path / "run").mkdir(mode=0o755)
+    house = plan.make_house(tmp_path / "run", prefer={})
+    assert house.state_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_every_program_bounds_its_callers(tmp_path):
+    house = plan.make_house(tmp_path, prefer={})
+    for program in plan.programs(house, dict.fromkeys(plan.DATABASES, "postgresql://app")):
+        if "uvicorn" in program.command:
+            for flag, value in (("--limit-concurrency", "512"), ("--timeout-keep-alive", "5"), ("--ws", "none")):
+                assert program.command[program.command.index(flag) + 1] == value
+
+
 def test_real_stripe_and_own_settings_win(tmp_path, monkeypatch):
     monkeypatch.setenv("STRIPE_API_KEY", "sk_live_x")
     monkeypatch.setenv("BILLING_LOG_LEVEL", "DEBUG")
@@ -98,7 +115,9 @@ async def test_a_mail_is_stored_and_shown_without_harm(tmp_path):
         stored = await mail_sink.wait_for(folder, "WER@example.org", subject="Bestätigung")
     assert stored.links() == ["https://localhost/x?a=1&b=2"]
     assert stored.attachments == ("termin.ics",)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(mail_sink.app(folder)), base_url="http://sink") as http:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(mail_sink.app(folder)), base_url="http://localhost:8025"
+    ) as http:
         assert "Bestätigung für Sie" in (await http.get("/")).text
         page = await http.get(f"/mail/{stored.name}")
         assert "&lt;script&gt;" in page.text
@@ -110,6 +129,48 @@ async def test_a_mail_is_stored_and_shown_without_harm(tmp_path):
         )
         for bad in ("/mail/..%2f..%2fsecrets.env", "/raw/1.eml", "/mail/x"):
             assert (await http.get(bad)).status_code == 404
+
+
+BROKEN_MAILS = {
+    "unknown charset": b"Content-Type: text/plain; charset=klingon\r\n\r\nHallo \xe4",
+    "unknown charset in the subject": b"Subject: =?klingon?q?abc=FF?=\r\n\r\nHallo",
+    "no charset": b'Content-Type: text/plain; charset=""\r\n\r\nHallo',
+    "raw bytes in the head": b"Subject: \xff\xfe\r\nFrom: \xe4 <a@b>\r\n\r\nHallo",
+    "parts that are none": b"Content-Type: multipart/mixed; boundary=x\r\n\r\nHallo",
+    "half a surrogate": b"Subject: =?utf-16?q?=D8=00?=\r\nContent-Type: text/plain; charset=utf-16\r\n\r\n\xd8\x00",
+    "unknown encoding": b"Content-Type: text/plain\r\nContent-Transfer-Encoding: klingon\r\n\r\nHallo",
+    "no mail at all": b"",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_MAILS.values(), ids=BROKEN_MAILS.keys())
+async def test_a_mail_that_nobody_can_read_does_not_take_the_page_away(tmp_path, content):
+    (tmp_path / "1-ab.eml").write_bytes(b"X-RcptTo: wer@example.org\r\n" + content)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(mail_sink.app(tmp_path)), base_url="http://localhost"
+    ) as http:
+        for path in ("/", "/mail/1-ab.eml", "/raw/1-ab.eml", "/mails.json"):
+            assert (await http.get(path)).status_code == 200
+        if b"klingon\r\n\r\nHallo" in content:
+            assert "Hallo" in (await http.get("/mail/1-ab.eml")).text
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("localhost:8025", 200),
+        ("127.0.0.1:8025", 200),
+        ("evil.example", 400),
+        ("localhost.evil.example", 400),
+    ],
+)
+async def test_pages_of_the_local_tools_answer_to_their_own_name_only(tmp_path, host, status):
+    """A web page of somebody else whose name points to this machine must not read mails or books."""
+    sandbox = create_app(SandboxSettings(api_key=SecretStr("k"), webhook_secret=SecretStr("s"), state_dir=tmp_path))
+    for app in (mail_sink.app(tmp_path), sandbox):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+            assert (await http.get("/healthz", headers={"host": host})).status_code == status
 
 
 async def test_waiting_for_a_mail_that_never_comes_ends(tmp_path):

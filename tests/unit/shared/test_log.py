@@ -92,6 +92,30 @@ def test_traces_too(output: io.StringIO) -> None:
     assert "demo@example.org" not in output.getvalue()
 
 
+_BROKEN = (
+    'null value in column "x" of relation "document" violates not-null constraint\n'
+    "DETAIL:  Failing row contains (7, geheim-1\nStrasse, null).\nHINT:  none"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        _BROKEN,
+        f"IntegrityError: {_BROKEN}\n[SQL: INSERT]\n[parameters: ('geheim-1', 'geheim-1]')]\n(Background on this)",
+        "invalid input for query argument $3: 'geheim-1' (expected a date)\n\nThe above exception was the cause",
+        "DETAIL:  Key (name)=(geheim-1) already exists.",
+    ],
+)
+def test_rows_in_the_databases_errors_too(output: io.StringIO, words: str) -> None:
+    get_logger("a").error("failed", note=words, exc_info=ValueError(words))
+    text = output.getvalue()
+    assert "geheim-1" not in text
+    assert "[redacted]" in text
+    for kept in ("violates not-null constraint", "HINT", "[SQL: INSERT]", "Background on", "The above"):
+        assert (kept in words) is (kept in text)
+
+
 def test_the_standard_librarys_records_too(output: io.StringIO) -> None:
     log = logging.getLogger("some.library")
     try:

@@ -51,7 +51,7 @@ def test_names_and_statuses() -> None:
     kinds = [item for item in vars(problem).values() if isinstance(item, type) and issubclass(item, Problem)]
     assert {kind.__name__: kind.status for kind in kinds} == {
         "Problem": 500, "BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404,
-        "MethodNotAllowed": 405, "Conflict": 409, "PreconditionFailed": 412, "TooLarge": 413, "Malformed": 422,
+        "MethodNotAllowed": 405, "SlowBody": 408, "Conflict": 409, "PreconditionFailed": 412, "TooLarge": 413, "Malformed": 422,
         "PreconditionRequired": 428, "TooManyRequests": 429, "Unavailable": 503,
     }  # fmt: skip
     assert len({kind.type for kind in kinds}) == len(kinds)

@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add("stop", _stop, "end everything of the state folder")
     add("status", _status, "list the programs")
     add("demo", _module("demo"), "play the whole story, then stop")
+    add("screenshots", _module("screenshots"), "take every page as a picture")
     add("seed", _seed, "put the demo region into the running house")
     add("fetch", _fetch, "fetch and build Keycloak into the cache")
     add("watch", _watch, "the supervisor; `run` starts it")

@@ -24,6 +24,8 @@ from typing import Any
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -81,9 +83,24 @@ def read(path: Path) -> Mail:
         sender=str(parsed.get("From", "")),
         subject=str(parsed.get("Subject", "")),
         date=str(parsed.get("Date", "")),
-        text=str(body.get_content()) if isinstance(body, email.message.EmailMessage) else "",
-        attachments=tuple(part.get_filename() or part.get_content_type() for part in parsed.iter_attachments()),
+        text=_text(body) if isinstance(body, email.message.EmailMessage) else "",
+        attachments=tuple(part.get_filename() or part.get_content_type() for part in _attachments(parsed)),
     )
+
+
+def _text(body: email.message.EmailMessage) -> str:
+    """The text of a part; with a character set that nobody knows, what is left of it."""
+    try:
+        text = str(body.get_content())
+    except (LookupError, ValueError):
+        payload = body.get_payload(decode=True)
+        text = payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _attachments(parsed: email.message.EmailMessage) -> list[email.message.EmailMessage]:
+    """The attachments; none of a mail that says it has parts and has not."""
+    return list(parsed.iter_attachments()) if parsed.is_multipart() else []
 
 
 async def wait_for(folder: Path, to: str, *, subject: str = "", after: str = "", seconds: float = 20) -> Mail:
@@ -100,7 +117,7 @@ async def wait_for(folder: Path, to: str, *, subject: str = "", after: str = "",
 
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "li{margin:.75rem 0}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid;padding:1rem}"
+    "a{display:inline-block;padding:.25rem 0;overflow-wrap:anywhere}li{margin:.75rem 0}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid;padding:1rem}"
 )
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -152,11 +169,14 @@ def app(folder: Path) -> Starlette:
     async def alive(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
+    # A name of somebody else's that points to this machine must not let a web page read the mails.
+    own = Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"], www_redirect=False)
     return Starlette(
+        middleware=[own],
         routes=[
             Route("/", index), Route("/mail/{name}", show), Route("/raw/{name}", raw),
             Route("/mails.json", listing), Route("/healthz", alive),
-        ]
+        ],
     )  # fmt: skip
 
 

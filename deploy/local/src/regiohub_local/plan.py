@@ -27,6 +27,8 @@ MAIL_FROM = "regiohub@example.org"
 ROOT = Path(__file__).resolve().parents[4]
 DEFAULT_STATE = ROOT / ".run"
 STARTED_HERE = real_now()
+CONNECTIONS = "512"
+"""What one program takes at once (its limit of open files is often 1024); more get 503 before they cost anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def make_house(state_dir: Path, *, prefer: Mapping[str, int] | None = None) -> H
     """Choose ports and make secrets; what an earlier call chose stays."""
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.chmod(0o700)  # it holds secrets, mails and books; other users of this machine have no part in them
     ignore = state_dir / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
@@ -248,7 +251,8 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
     port = house.ports[name]
     command = _python(
         "uvicorn", f"regiohub_{name}.main:app", "--factory", "--host", "127.0.0.1", "--port", str(port),
-        "--no-access-log", "--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", "3",
+        "--no-access-log", "--no-server-header", "--no-proxy-headers", "--ws", "none", "--timeout-keep-alive", "5",
+        "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", "3",
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
 

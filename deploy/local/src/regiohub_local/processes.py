@@ -54,10 +54,22 @@ def is_alive(process: Process) -> bool:
 @contextmanager
 def locked(state_dir: Path, name: str) -> Iterator[None]:
     """One holder at a time per state folder and name; waits."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state_dir / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def is_locked(state_dir: Path, name: str) -> bool:
+    """Whether somebody holds that lock now."""
+    try:
+        with (state_dir / name).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def recorded(state_dir: Path) -> dict[str, Process]:
@@ -105,8 +117,9 @@ def _popen(state_dir: Path, name: str, command: list[str], env: dict[str, str], 
     full_env = {**base_env(), **env, MARK: str(state_dir), "PYTHONUNBUFFERED": "1"}
     with log_path(state_dir, name).open("ab") as log:
         child = subprocess.Popen(
-            command, env=full_env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+            command, env=full_env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            umask=0o077,
+        )  # fmt: skip
     _children.append(child)
     return Process(child.pid, start_ticks(child.pid) or "gone", real_now().isoformat(), command, env, cwd)
 

@@ -6,9 +6,6 @@ import secrets as random_secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-SERVICES = ("BOOKING", "ACCESS", "BILLING")
-DATABASES = (*SERVICES, "GATEWAY")
-
 
 def read(path: Path) -> dict[str, str]:
     """`NAME=value` lines; a missing file is empty."""
@@ -44,8 +41,3 @@ def add(path: Path, values: dict[str, str]) -> dict[str, str]:
         with path.open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in missing.items())
     return known | missing
-
-
-def database_names() -> list[str]:
-    """Passwords of the two roles of each database."""
-    return [f"{name}_{role}_PASSWORD" for name in DATABASES for role in ("OWNER", "APP")]

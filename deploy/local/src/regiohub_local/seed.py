@@ -61,7 +61,7 @@ async def _put_hub(api: httpx.AsyncClient, hub: DemoHub) -> None:
     for position, resource in enumerate(hub.resources):
         path = f"/api/booking/v1/resources/{resource_id(hub.slug, resource.name)}"
         await _put(api, path, _resource_body(hub, resource, position))
-    await _put(api, f"/api/access/v1/hubs/{hub.slug}/doors", _doors_body(hub))
+    await _put(api, f"/api/access/v1/hubs/{hub.slug}/doors", doors_body(hub))
     await _put(api, f"/api/access/v1/readers/reader-{hub.slug}", {"hub": hub.slug})
     await _put(api, f"/api/billing/v1/sellers/{hub.operator}", seller_body(hub))
 
@@ -85,7 +85,8 @@ def _resource_body(hub: DemoHub, resource: DemoResource, position: int) -> dict[
     }  # fmt: skip
 
 
-def _doors_body(hub: DemoHub) -> dict[str, Any]:
+def doors_body(hub: DemoHub) -> dict[str, Any]:
+    """A hub's doors and which rooms they serve."""
     return {"doors": [_door_body(hub, door) for door in hub.doors], "margin_minutes": 10, "address": _address(hub)}
 
 

@@ -42,14 +42,32 @@ def say(line: str) -> None:
 def start(state_dir: Path, *, prefer: Mapping[str, int] | None = None, say: Say = say) -> House:
     """Start everything that does not run yet and wait until it is ready; ends what it began when that fails."""
     state_dir = state_dir.resolve()
+    _let_stop_end(state_dir, say)
     with processes.locked(state_dir, "run.lock"):
+        stops = _stops(state_dir)
         was_running = bool(processes.recorded(state_dir)) and postgres.is_running(state_dir)
         try:
             return _start(state_dir, prefer, say)
-        except BaseException:  # Ctrl-C too: no half of a house stays behind
+        except BaseException as error:  # Ctrl-C too: no half of a house stays behind
             if not was_running:
                 _stop(state_dir)
+            if isinstance(error, Exception) and _stops(state_dir) != stops:
+                raise StartError("`stop` ended the house while it was starting") from error
             raise
+
+
+def _let_stop_end(state_dir: Path, say: Say) -> None:
+    """What is started beside a `stop` at work would be ended by it."""
+    if processes.is_locked(state_dir, "stop.lock"):
+        say("`stop` is still at work here: waiting for its end")
+        with processes.locked(state_dir, "stop.lock"):
+            pass
+
+
+def _stops(state_dir: Path) -> str:
+    """How often `stop` was called here."""
+    path = state_dir / "stops"
+    return path.read_text() if path.exists() else "0"
 
 
 def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say) -> House:
@@ -208,7 +226,9 @@ def stop(state_dir: Path) -> bool:
     state_dir = state_dir.resolve()
     if not state_dir.exists():
         return False
-    return _stop(state_dir)
+    with processes.locked(state_dir, "stop.lock"):
+        (state_dir / "stops").write_text(str(int(_stops(state_dir)) + 1))
+        return _stop(state_dir)
 
 
 def _stop(state_dir: Path) -> bool:

@@ -1,9 +1,15 @@
-"""Login and logout. The browser never sees a token: it holds a random number, the gateway holds the rest."""
+"""Login and logout. The browser holds a random number, the gateway holds the tokens.
+
+No token reaches the browser, but for one case: when Keycloak could not be told of a logout from behind, the ID token
+goes there through the browser, as the hint whose session is meant.
+"""
 
 import base64
+import hmac
+import secrets
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -11,9 +17,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from regiohub_gateway.edge import cookies
 from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, LoginFailed, Question
 from regiohub_gateway.edge.limits import Limiter, Rule, TooManyLogins
+from regiohub_gateway.edge.paths import AmbiguousPath, check_path
 from regiohub_gateway.edge.seal import Broken, Seal
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
+from regiohub_gateway.visitor import SessionBusy
 from regiohub_shared.clock import real_now
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest, Forbidden, Problem
@@ -21,6 +29,12 @@ from regiohub_shared.problem import BadRequest, Forbidden, Problem
 _log = get_logger(__name__)
 _ANSWER_WITHIN_S = 30 * 60
 _NO_STORE = {"Cache-Control": "no-store"}
+_MAX_RETURN = 300
+_SLOTS = "01234"
+_MAX_OPEN = 3
+"""More logins that were begun and not ended than this are forgotten: their cookies must not fill the header."""
+_OWNER_S = 400 * 24 * 60 * 60
+_FORGET_STORAGE = '"storage"'
 
 
 class WrongFormToken(Forbidden):
@@ -31,11 +45,13 @@ class WrongFormToken(Forbidden):
 
 def safe_return(target: str) -> str:
     """Return the path inside our site to go to after a login; anything else becomes the start page."""
-    parts = urlsplit(target)
-    is_local = target.startswith("/") and not target.startswith("//") and not parts.netloc and not parts.scheme
-    is_plain = target.isascii() and target.isprintable() and "\\" not in target and len(target) < 2000
-    is_a_page = not target.startswith(("/auth/", "/api/"))
-    return target if is_local and is_plain and is_a_page else "/"
+    path, _, query = target.partition("?")
+    try:
+        plain = check_path(path.encode(), query.encode()).removeprefix("/en")
+    except (AmbiguousPath, UnicodeEncodeError):
+        return "/"
+    is_a_page = not f"{plain}/".startswith(("/auth/", "/api/"))
+    return target if is_a_page and len(target) <= _MAX_RETURN else "/"
 
 
 class Bff:
@@ -81,6 +97,7 @@ class Bff:
         response = RedirectResponse(safe_return(question.return_to), 303, headers=_NO_STORE)
         response.headers.append("Set-Cookie", cookies.write(cookies.SESSION, secret))
         response.headers.append("Set-Cookie", cookies.delete(cookie))
+        self._take_over(request, response, claims["sub"])
         return response
 
     async def session(self, request: Request) -> Response:
@@ -88,22 +105,25 @@ class Bff:
         visitor = request.state.visitor
         if visitor is None:
             return JSONResponse({"logged_in": False}, headers=_NO_STORE)
+        if not visitor.access_token:
+            raise SessionBusy(retry_after_s=3)
         members = {"logged_in": True, "sub": visitor.sub, "roles": sorted(visitor.roles), "csrf": visitor.csrf}
         return JSONResponse(members, headers=_NO_STORE)
 
     async def logout(self, request: Request) -> Response:
-        """End the session here, then at Keycloak by way of the browser."""
+        """End the session here and at Keycloak; by way of the browser only if it could not be told from behind."""
         form = await request.form()
         if request.state.visitor is not None and form.get("csrf") != request.state.visitor.csrf:
             raise WrongFormToken
         secret = cookies.read(request.scope["headers"], cookies.SESSION)
         login = await self._sessions.end(secret) if secret else None
-        if login is not None:
-            await self._end_at_keycloak(login.tokens.refresh)
-        response = RedirectResponse(self._keycloak.logout_url(login.tokens.id if login else ""), 303, headers=_NO_STORE)
-        response.headers.append("Set-Cookie", cookies.delete(cookies.SESSION))
+        ended = login is not None and await self._end_at_keycloak(login.tokens.refresh)
+        target = "/" if ended else self._keycloak.logout_url(login.tokens.id if login else "")
+        response = RedirectResponse(target, 303, headers=_NO_STORE)
+        for name in (cookies.SESSION, cookies.OWNER):
+            response.headers.append("Set-Cookie", cookies.delete(name))
         # Kept door keys go with the login.
-        response.headers["Clear-Site-Data"] = '"storage"'
+        response.headers["Clear-Site-Data"] = _FORGET_STORAGE
         return response
 
     async def backchannel_logout(self, request: Request) -> Response:
@@ -119,13 +139,26 @@ class Bff:
 
     async def _ask(self, request: Request, return_to: str, *, register: bool) -> Response:
         await self._limiter.take(self._logins, request.state.address)
-        question = Question.new(safe_return(return_to))
+        begun = cookies.names(request.scope["headers"], cookies.QUESTION)
+        free = [slot for slot in _SLOTS if cookies.QUESTION + slot not in begun] or list(_SLOTS)
+        question = Question.new(secrets.choice(free), safe_return(return_to))
         name = _cookie_for(question.state)
         sealed = base64.urlsafe_b64encode(self._seal.close(question.to_bytes(), name)).decode()
         url = self._keycloak.login_url(question, language=request.state.language, register=register)
         response = RedirectResponse(url, 303, headers=_NO_STORE)
+        for other in begun - {name} if len(begun) >= _MAX_OPEN else ():
+            response.headers.append("Set-Cookie", cookies.delete(other))
         response.headers.append("Set-Cookie", cookies.write(name, sealed, max_age_s=_ANSWER_WITHIN_S))
         return response
+
+    def _take_over(self, request: Request, response: Response, sub: str) -> None:
+        """Remember whose device this is; what another one kept on it (door keys) goes."""
+        key = self._settings.session_keys[0]
+        owner = base64.urlsafe_b64encode(hmac.digest(key, b"owner " + sub.encode(), "sha256")[:16]).decode()
+        former = cookies.read(request.scope["headers"], cookies.OWNER)
+        if former is not None and former != owner:
+            response.headers["Clear-Site-Data"] = _FORGET_STORAGE
+        response.headers.append("Set-Cookie", cookies.write(cookies.OWNER, owner, max_age_s=_OWNER_S))
 
     def _question(self, request: Request, state: str) -> tuple[Question, str]:
         """Return this browser's question; an answer without one (a foreign link) is refused."""
@@ -142,18 +175,21 @@ class Bff:
     def _gave_up(self, error: str, question: Question, cookie: str) -> Response:
         """Back to the page without a session; a used-up login page (Keycloak's time limit) starts over."""
         again = error in {"temporarily_unavailable", "login_required", "authentication_expired"}
-        target = f"/auth/login?return_to={question.return_to}" if again else "/"
+        target = f"/auth/login?return_to={quote(question.return_to, safe='')}" if again else "/"
         response = RedirectResponse(target, 303, headers=_NO_STORE)
         response.headers.append("Set-Cookie", cookies.delete(cookie))
         return response
 
-    async def _end_at_keycloak(self, refresh_token: str) -> None:
+    async def _end_at_keycloak(self, refresh_token: str) -> bool:
+        """Return whether Keycloak's session has ended."""
         try:
             await self._keycloak.end_session(refresh_token)
         except (Problem, GrantRefused):
-            # The browser is on its way there with the ID token as hint.
             _log.info("keycloak_logout_left_to_browser")
+            return False
+        return True
 
 
 def _cookie_for(state: str) -> str:
-    return cookies.QUESTION + "".join(char for char in state[:8] if char.isalnum() or char in "-_")
+    """Return the cookie of the slot that a state names; a state that is not ours names the first one."""
+    return cookies.QUESTION + (state[:1] if state[:1] in _SLOTS else _SLOTS[0])

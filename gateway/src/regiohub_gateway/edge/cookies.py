@@ -4,7 +4,9 @@ from regiohub_gateway.edge.headers import Headers
 
 SESSION = "__Host-rh"
 QUESTION = "__Host-rh-login-"
-"""Prefix; the question's first characters follow, so that two tabs can log in at once."""
+"""Prefix; the number of a slot follows, so that two tabs can log in at once."""
+OWNER = "__Host-rh-owner"
+"""A keyed hash of who logged in here last: what is kept on the device belongs to them."""
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 
 
@@ -21,6 +23,13 @@ def has(headers: Headers, name: str) -> bool:
     wanted = name.encode() + b"="
     parts = (part.strip() for key, value in headers if key == b"cookie" for part in value.split(b";"))
     return any(part.startswith(wanted) for part in parts)
+
+
+def names(headers: Headers, prefix: str) -> set[str]:
+    """Return the names of the cookies that begin with ``prefix``."""
+    parts = (part.strip() for key, value in headers if key == b"cookie" for part in value.split(b";"))
+    found = {part.split(b"=")[0].decode("latin-1") for part in parts}
+    return {name for name in found if name.startswith(prefix)}
 
 
 def write(name: str, value: str, *, max_age_s: int | None = None) -> str:

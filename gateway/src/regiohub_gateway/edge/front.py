@@ -1,8 +1,8 @@
 """The outermost layer: what a request must look like, who sends it, and which headers every answer carries."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,12 +15,14 @@ from regiohub_gateway.edge.paths import check_path
 from regiohub_gateway.edge.proxy import Caller, Proxy
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
-from regiohub_shared.ids import new_id
+from regiohub_gateway.visitor import SessionBusy, Visitor
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import NotFound, Problem, Unavailable
+from regiohub_shared.web.middleware import request_id
 
 _log = get_logger(__name__)
 _FROM_KEYCLOAK = "/auth/backchannel-logout"
+_LOGOUT = "/auth/logout"
 # The app's own API pages need inline scripts, which our policy forbids, and describe nothing that is public.
 _HIDDEN = ("/docs", "/openapi.json", "/internal")
 _WITHOUT_SESSION = ("/static/", "/healthz", "/readyz", "/metrics", "/auth/callback", _FROM_KEYCLOAK)
@@ -57,10 +59,12 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._pages(scope, receive, send)
+            return
         if scope["type"] != "http":
-            # Lifespan goes to the pages' app; WebSockets are not offered (the server answers 403).
-            if scope["type"] == "lifespan":
-                await self._pages(scope, receive, send)
+            # WebSockets are not offered: closed before it was accepted, the handshake is answered with 403.
+            await send({"type": "websocket.close", "code": 1008})
             return
         caller = self._caller(scope)
         started = False
@@ -106,18 +110,20 @@ class Front:
             raise NotFound
         if scope["method"] not in SAFE and plain != _FROM_KEYCLOAK:
             check_origin(scope["headers"], self._origin)
-        visitor = None
-        secret = cookies.read(scope["headers"], cookies.SESSION)
-        if secret and not plain.startswith(_WITHOUT_SESSION):
-            login = await self._sessions.find(secret)
-            visitor = login.visitor if login else None
+        visitor = await self._visitor(scope["headers"], plain)
         state = dict(scope.get("state") or {})
         state |= {"visitor": visitor, "language": language, "address": caller.address, "request_id": caller.request_id}
         inner = dict(scope)
         inner.update(path=unquote(plain), raw_path=plain.encode(), state=state)
         inner["headers"] = _with_request_id(scope["headers"], caller.request_id)
+        # A page answers HEAD as it answers GET, without its body; a login must not begin by a look at its address.
+        is_head = scope["method"] == "HEAD" and not plain.startswith("/auth/")
+        if is_head:
+            inner["method"] = "GET"
 
         async def sealing(message: Message) -> None:
+            if is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 headers = secure(
                     list(message["headers"]), policy=self._policy, request_id=caller.request_id, https=self._https
@@ -127,18 +133,21 @@ class Front:
 
         await self._pages(inner, receive, sealing)
 
+    async def _visitor(self, headers: Headers, plain: str) -> Visitor | None:
+        """Return who is logged in; without Keycloak's fresh token still who it is, but not for the services."""
+        secret = cookies.read(headers, cookies.SESSION)
+        if not secret or plain.startswith(_WITHOUT_SESSION):
+            return None
+        if plain != _LOGOUT:
+            with suppress(SessionBusy):
+                login = await self._sessions.find(secret)
+                return login.visitor() if login else None
+        login = await self._sessions.peek(secret)
+        return login.visitor(with_token=False) if login else None
+
     def _caller(self, scope: Scope) -> Caller:
         peer = scope["client"][0] if scope.get("client") else "unknown"
-        given = (value_of(scope["headers"], b"x-request-id") or b"").decode("latin-1")
-        return Caller(client_address(scope["headers"], peer, self._hops), _request_id(given))
-
-
-def _request_id(given: str) -> str:
-    """Take the caller's id only if it is a UUID: anything else could forge log lines."""
-    try:
-        return str(UUID(given))
-    except ValueError:
-        return str(new_id())
+        return Caller(client_address(scope["headers"], peer, self._hops), request_id(scope))
 
 
 def _with_request_id(headers: Headers, request_id: str) -> Headers:

@@ -59,10 +59,10 @@ class Question:
     asked_at: float
 
     @classmethod
-    def new(cls, return_to: str) -> "Question":
-        """Return fresh random values; 256 bit each."""
+    def new(cls, slot: str, return_to: str) -> "Question":
+        """Return fresh random values, 256 bit each; the state begins with the cookie's slot."""
         token = secrets.token_urlsafe
-        return cls(token(32), token(32), token(48), return_to, real_now().timestamp())
+        return cls(slot + token(32), token(32), token(48), return_to, real_now().timestamp())
 
     def to_bytes(self) -> bytes:
         """Return JSON."""
@@ -108,7 +108,11 @@ class Keycloak:
         return f"{self._settings.issuer}/protocol/openid-connect/{page}?{urlencode(query)}"
 
     def logout_url(self, id_token: str) -> str:
-        """Return where a logout goes on, so that Keycloak's own session ends too."""
+        """Return where a logout goes on when Keycloak's own session could not be ended from behind.
+
+        The ID token in it holds the person's name, which is why this is not the usual way; without one (our session
+        had lapsed), Keycloak asks.
+        """
         query = {"client_id": self._settings.client_id, "post_logout_redirect_uri": f"{self._settings.public_origin}/"}
         if id_token:
             query["id_token_hint"] = id_token

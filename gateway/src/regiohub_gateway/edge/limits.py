@@ -22,6 +22,7 @@ RETURNING true
 """
 _OLDEST = "SELECT min(h) FROM rate_limit, unnest(hits) h WHERE bucket = $1 AND h > $2"
 _GIVE_BACK = "UPDATE rate_limit SET hits = array_remove(hits, $2::timestamptz) WHERE bucket = $1"
+_HAS = "SELECT EXISTS (SELECT 1 FROM rate_limit, unnest(hits) h WHERE bucket = $1 AND h > $2)"
 _FORGET = "DELETE FROM rate_limit WHERE last_at < $1"
 
 
@@ -68,6 +69,11 @@ class Limiter:
         """Undo one hit: what it was counted for did not happen."""
         async with self._db.transaction() as connection:
             await connection.execute(_GIVE_BACK, f"{rule.name}:{who}", at)
+
+    async def has(self, rule: Rule, who: str) -> bool:
+        """Return whether a hit counts now; takes none."""
+        pool = await self._db.pool()
+        return bool(await pool.fetchval(_HAS, f"{rule.name}:{who}", self._now() - rule.window))
 
     async def forget(self, connection: asyncpg.Connection) -> None:
         """Delete buckets that no rule looks at any more."""

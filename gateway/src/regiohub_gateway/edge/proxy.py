@@ -17,7 +17,7 @@ from regiohub_gateway.edge.headers import Headers, content_length, request_heade
 from regiohub_gateway.edge.routes import Route, find_route
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_shared.log import get_logger
-from regiohub_shared.problem import BadRequest, Problem, TooLarge, Unauthorized
+from regiohub_shared.problem import BadRequest, Problem, SlowBody, TooLarge, Unauthorized
 
 _log = get_logger("access")
 _BODY_S = 15.0
@@ -27,12 +27,6 @@ class TwoCredentials(BadRequest):
     """Cookie and bearer token together: one could hide the other."""
 
     type, title = "two-credentials", "Send either the session cookie or a bearer token"
-
-
-class SlowBody(Problem):
-    """The body did not arrive in time."""
-
-    status, type, title = 408, "slow-body", "The request body did not arrive in time"
 
 
 class SessionEnded(Unauthorized):

@@ -14,11 +14,11 @@ import asyncpg
 from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, Tokens
 from regiohub_gateway.edge.seal import Broken, Seal
 from regiohub_gateway.settings import Settings
-from regiohub_gateway.visitor import Visitor
+from regiohub_gateway.visitor import SessionBusy, Visitor
 from regiohub_shared.auth.principal import principal_from
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import get_logger
-from regiohub_shared.problem import Problem, Unavailable
+from regiohub_shared.problem import Problem
 
 _log = get_logger(__name__)
 
@@ -46,12 +46,6 @@ WHERE id = $1 AND refresh_attempt = $2
 """
 
 
-class SessionBusy(Unavailable):
-    """The session's token ran out while Keycloak was away."""
-
-    type, title = "session-busy", "Your login could not be renewed yet"
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
     """One opened session row."""
@@ -65,12 +59,11 @@ class Login:
     refresh_attempt: int
     seen_at: datetime
 
-    @property
-    def visitor(self) -> Visitor:
-        """What the pages may know."""
+    def visitor(self, *, with_token: bool = True) -> Visitor:
+        """Return what the pages may know."""
         who = principal_from(self.tokens.claims)
         return Visitor(
-            sub=self.sub, name=self.name, access_token=self.tokens.access, csrf=self.csrf,
+            sub=self.sub, name=self.name, access_token=self.tokens.access if with_token else "", csrf=self.csrf,
             roles=who.roles, hubs=who.hubs, operators=who.operators,
         )  # fmt: skip
 
@@ -117,6 +110,10 @@ class Sessions:
         if login.access_expires_at - self._now() > EARLY:
             return login
         return await self._freshen(login)
+
+    async def peek(self, secret: str) -> Login | None:
+        """Return the session as it stands, without asking Keycloak; its access token may have run out."""
+        return await self._load(row_id(secret))
 
     async def end(self, secret: str) -> Login | None:
         """Delete the session and return what it was."""

@@ -15,12 +15,17 @@ from httpx_aiohttp import AiohttpTransport
 from regiohub_shared.problem import Unavailable
 
 _FAILURES = (httpx.TransportError, TimeoutError)
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class UpstreamDown(Unavailable):
     """A service did not answer in time or could not be reached."""
 
     type, title = "service-unavailable", "This part is not available right now"
+
+
+class NeverSent(UpstreamDown):
+    """The request did not leave us: nothing can have happened."""
 
 
 class Breaker:
@@ -81,24 +86,25 @@ class Upstream(httpx.AsyncBaseTransport):
         self.breaker = Breaker(lambda: asyncio.get_running_loop().time())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer as soon as its head is there; raises :class:`UpstreamDown`.
+        """Return the answer as soon as its head is there; raises :class:`UpstreamDown` or :class:`NeverSent`.
 
         A safe request that could not connect is tried once more. 503 and 502 do not open the breaker: a service that
         answers is alive.
         """
         if not self.breaker.admit():
-            raise UpstreamDown(retry_after_s=5)
+            raise NeverSent(retry_after_s=5)
         try:
             async with asyncio.timeout(1.0):
                 await self._slots.acquire()
         except TimeoutError:
             self.breaker.undecided()
-            raise UpstreamDown("too many requests at once", retry_after_s=1) from None
+            raise NeverSent("too many requests at once", retry_after_s=1) from None
         try:
             response = await self._send(request)
         except _FAILURES as error:
             self.breaker.failed()
-            raise UpstreamDown(retry_after_s=2) from error
+            kind = NeverSent if isinstance(error, _BEFORE_SENDING) else UpstreamDown
+            raise kind(retry_after_s=2) from error
         except BaseException:
             self.breaker.undecided()
             raise

@@ -10,6 +10,7 @@ import httpx
 from fastapi import Request
 
 from regiohub_gateway.visitor import Visitor
+from regiohub_shared.problem import Unavailable
 
 Targets = Mapping[str, tuple[str, httpx.AsyncBaseTransport]]
 """Base address and transport by service name."""
@@ -28,6 +29,11 @@ class Refused(Exception):
         self.params = {key: value for key, value in body.items() if key not in _STANDARD}
         self.retry_after = headers.get("retry-after", "")
         super().__init__(self.type)
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether a service could not answer, rather than said no."""
+    return isinstance(error, Unavailable) or (isinstance(error, Refused) and error.status >= 500)
 
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "errors"})
@@ -112,7 +118,7 @@ class Api:
 
     def _headers(self) -> dict[str, str]:
         headers = {"accept": "application/json", "x-request-id": self.request_id}
-        if self.visitor is not None:
+        if self.visitor is not None and self.visitor.access_token:
             headers["authorization"] = f"Bearer {self.visitor.access_token}"
         return headers
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Request
 
-from regiohub_gateway.visitor import Visitor
+from regiohub_gateway.visitor import SessionBusy, Visitor
 from regiohub_shared.problem import BadRequest, Forbidden, NotFound, Problem
 
 _SLUG = re.compile(r"[a-z0-9-]{1,64}")
@@ -27,10 +27,12 @@ class LoginNeeded(Problem):
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Return who is logged in; raises :class:`LoginNeeded`."""
+    """Return who is logged in; raises :class:`LoginNeeded`, or ``SessionBusy`` while nobody can be asked for them."""
     visitor: Visitor | None = request.state.visitor
     if visitor is None:
         raise LoginNeeded
+    if not visitor.access_token:
+        raise SessionBusy(retry_after_s=3)
     return visitor
 
 

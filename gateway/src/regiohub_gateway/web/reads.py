@@ -93,6 +93,18 @@ async def grant_of(api: Api, booking_id: str) -> Json | None:
     return found[0] if found else None
 
 
+async def find_grant(api: Api, booking_id: str) -> Json | None:
+    """Return the door rights of a booking, or None when there are none yet; raises while access is away."""
+    found = await api.items("access", "/v1/grants", booking_id=booking_id)
+    return found[0] if found else None
+
+
+async def active_grants(api: Api) -> list[Json]:
+    """Return the visitor's door rights that open something now or later, the next one first."""
+    found = [grant for grant in await api.items("access", "/v1/grants") if grant["status"] == "active"]
+    return sorted(found, key=lambda grant: grant["starts_at"] or "")
+
+
 async def _optional(api: Api, service: str, path: str, booking_id: str) -> list[Json] | None:
     try:
         return await api.items(service, path, booking_id=booking_id)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from regiohub_access.api import grants, internal, readers
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.settings import Settings
+from regiohub_access.usecases.chain import chain_check
 from regiohub_access.usecases.facts import booking_changed
 from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.auth.verifier import Verifier
@@ -49,7 +50,7 @@ def make_app(
             grants.router, readers.router, internal.router, events_router({BookingChanged.type: heard}),
             dead_letters_router(),
         ],
-        checks=[lambda app: outbox_check(app.state.db)],
+        checks=[lambda app: outbox_check(app.state.db), lambda app: chain_check(app.state.db)],
     )  # fmt: skip
     app = create_app(spec, settings, db=db, verifier=verifier)
     app.state.vault, app.state.booking = vault, client

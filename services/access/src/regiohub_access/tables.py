@@ -32,7 +32,8 @@ class Hub(Base, table=True):
 
     ``change_sequence`` rises with everything that a reader's long poll should wake for; ``pins_digest`` is that of
     the PIN table numbered ``pins_sequence``. ``epoch`` leads all sequences and rises when a restored database may
-    have lost numbers that readers already hold. ``event_hash`` is the head of the chain of door events.
+    have lost numbers that readers already hold. ``event_hash`` is the head of the chain of door events, which was
+    checked up to ``chain_checked`` in this round; ``chain_broken`` is the first event found not to fit.
     """
 
     __tablename__ = "hub"
@@ -47,6 +48,8 @@ class Hub(Base, table=True):
     pins_digest: bytes | None = None
     event_number: int = _big()
     event_hash: bytes | None = None
+    chain_checked: int = _big()
+    chain_broken: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Door(Base, table=True):
@@ -89,7 +92,10 @@ class Reader(Base, table=True):
 
 
 class Grant(Base, table=True):
-    """Who may open doors for one booking; ``version`` is the booking's, ``sub`` is None once erased."""
+    """Who may open doors for one booking; ``version`` is the booking's, ``sub`` is None once erased.
+
+    ``activated_at`` is None while nobody ever could open a door with it.
+    """
 
     __tablename__ = "grant"
     id: UUID = Field(primary_key=True)
@@ -99,6 +105,7 @@ class Grant(Base, table=True):
     version: int
     status: str
     created_at: datetime = _at()
+    activated_at: datetime | None = _at(nullable=True)
     revoked_at: datetime | None = _at(nullable=True)
     erased_at: datetime | None = _at(nullable=True)
     opened_version: int = 0
@@ -189,7 +196,10 @@ class IssuerKey(Base, table=True):
 
 
 class DoorEventRow(Base, table=True):
-    """A decision at a door: append-only, pseudonymous, kept 30 (allowed) or 90 days."""
+    """A decision at a door: append-only, pseudonymous, kept 30 (allowed) or 90 days.
+
+    ``doubt`` says why an opening that was reported cannot be true.
+    """
 
     __tablename__ = "door_event"
     hub: str = Field(primary_key=True, foreign_key="hub.slug")
@@ -206,6 +216,7 @@ class DoorEventRow(Base, table=True):
     credential: str | None = None
     late: bool = False
     is_chained: bool = True
+    doubt: str | None = None
 
 
 class ChainLink(Base, table=True):

@@ -5,6 +5,7 @@ from functools import partial
 
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.settings import Settings
+from regiohub_access.usecases.chain import check_chains
 from regiohub_access.usecases.housekeeping import keep_house
 from regiohub_shared import clock
 from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
@@ -36,6 +37,8 @@ async def _keep_house(db: Database, settings: Settings) -> None:
             session, vault=Vault(settings.secret_keys), allowed_days=settings.keep_allowed_days,
             denied_days=settings.keep_denied_days, now=clock.now(), real_now=clock.real_now(),
         )  # fmt: skip
+    async with db.session() as session:
+        await check_chains(session, kept_days=settings.keep_allowed_days, now=clock.now())
 
 
 def main() -> None:

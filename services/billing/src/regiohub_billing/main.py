@@ -16,11 +16,12 @@ from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.web.app import AppSpec, create_app
 from regiohub_shared.web.health import Check, outbox_check
 
-from .api import finance, internal, payments
+from .api import clearing, exports, internal, payments, sellers
 from .api.deps import BookingClient
 from .providers.port import Provider
 from .repo import bookings, calls
 from .settings import Settings
+from .usecases.rendering import Renderer
 from .wiring import booking_http, make_provider
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,14 +56,23 @@ def make_app(
         http = booking or booking_http(settings)
         app.state.provider = provider or make_provider(settings)
         app.state.bookings = BookingClient(http)
+        app.state.renderer = Renderer()
         yield
+        app.state.renderer.close()
         await http.aclose()
         await app.state.provider.close()
 
     spec = AppSpec(
         name="billing",
         title="RegioHub billing",
-        routers=(payments.router, finance.router, internal.router, dead_letters_router()),
+        routers=(
+            payments.router,
+            exports.router,
+            clearing.router,
+            sellers.router,
+            internal.router,
+            dead_letters_router(),
+        ),
         migrations=MIGRATIONS,
         lifespans=(outside,),
         checks=(lambda app: outbox_check(app.state.db), _work_check),

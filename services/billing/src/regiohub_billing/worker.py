@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.housekeeping import HOUSEKEEPING_S, keep_house
 from regiohub_shared.events.relay import Relay, Target
 from regiohub_shared.events.worker import every, run_loops
 from regiohub_shared.log import configure_logging, get_logger
@@ -15,6 +17,8 @@ from .usecases import audit, intents, settling, webhooks
 from .wiring import booking_http, make_provider
 
 _log = get_logger(__name__)
+_KEEP_KEYS = timedelta(days=2)
+"""An answer holds a payment page's address, which is dead after a day."""
 
 
 def drain(work: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
@@ -46,9 +50,11 @@ async def verify_chains(db: Database) -> None:
 
 
 async def tidy(db: Database) -> None:
-    """Drop what nobody needs any more."""
+    """Drop what nobody needs any more: old webhooks, names of erased members, delivered facts, old answers."""
     async with db.session() as session:
-        await calls.drop_old(session, now=real_now())
+        await calls.drop_old_events(session, now=real_now())
+        await bookings.forget_buyers(session)
+    await keep_house(db, keep_keys=_KEEP_KEYS)
 
 
 async def run(settings: Settings) -> None:
@@ -69,7 +75,7 @@ async def run(settings: Settings) -> None:
             every(5.0, "look_again", lambda: intents.look_again(db, provider)),
             every(30.0, "stuck", lambda: settle_stuck(db)),
             every(3600.0, "chains", lambda: verify_chains(db)),
-            every(3600.0, "tidy", lambda: tidy(db)),
+            every(HOUSEKEEPING_S, "tidy", lambda: tidy(db)),
         )
     finally:
         await http.aclose()

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import INT8RANGE, JSONB, TSTZRANGE
 from sqlmodel import Field, SQLModel
 
@@ -31,9 +31,18 @@ class Stamp(DateTime):
 class Outbox(Base, OutboxRow, table=True):
     """Facts that leave with the change."""
 
+    __table_args__ = (Index("ix_outbox_subject", "subject"),)
+
 
 class Delivery(Base, OutboxDelivery, table=True):
     """One row per fact and subscriber."""
+
+    __table_args__ = (
+        Index(
+            "ix_outbox_delivery_due", "subscriber", "next_at",
+            postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
+        ),
+    )  # fmt: skip
 
 
 class Inbox(Base, InboxRow, table=True):
@@ -42,6 +51,8 @@ class Inbox(Base, InboxRow, table=True):
 
 class IdempotencyKey(Base, IdempotencyRow, table=True):
     """Responses of earlier POSTs."""
+
+    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
 
 
 class Operator(Base, table=True):
@@ -175,8 +186,8 @@ class Booking(Base, table=True):
         CheckConstraint("gross_cents >= 0 AND fee_cents >= 0 AND version > 0", name="cents"),
         Index("ix_booking_sub_id", "sub", "id"),
         Index("ix_booking_hub_starts_at", "hub", "starts_at"),
-        Index("ix_booking_hold_until", "hold_until", postgresql_where="status IN ('held', 'requested')"),
-        Index("ix_booking_ends_at", "ends_at", postgresql_where="status IN ('confirmed', 'checked_in')"),
+        Index("ix_booking_hold_until", "hold_until", postgresql_where=text("status IN ('held', 'requested')")),
+        Index("ix_booking_ends_at", "ends_at", postgresql_where=text("status IN ('confirmed', 'checked_in')")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -249,7 +260,10 @@ class PaymentVerdict(Base, table=True):
     """Last known state of a payment and what was decided; NULL means: wait."""
 
     __tablename__ = "payment_verdict"
-    __table_args__ = (CheckConstraint("verdict IN ('accepted', 'refund')", name="verdict"),)
+    __table_args__ = (
+        CheckConstraint("verdict IN ('accepted', 'refund')", name="verdict"),
+        Index("uq_payment_verdict_accepted", "booking_id", unique=True, postgresql_where=text("verdict = 'accepted'")),
+    )
 
     payment_id: UUID = Field(primary_key=True)
     booking_id: UUID = Field(index=True, foreign_key="booking.id")
@@ -267,6 +281,7 @@ class MailJob(Base, table=True):
     __table_args__ = (
         UniqueConstraint("booking_id", "kind"),
         CheckConstraint("kind IN ('confirmed', 'cancelled')", name="kind"),
+        Index("ix_mail_job_due", "next_at", postgresql_where=text("sent_at IS NULL AND dead_at IS NULL")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,6 +13,7 @@ from regiohub_booking.usecases.mail import send_due
 from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.housekeeping import HOUSEKEEPING_S, keep_house
 from regiohub_shared.events.relay import Relay, Target
 from regiohub_shared.events.worker import every, run_loops
 from regiohub_shared.http.client import make_client
@@ -39,7 +41,7 @@ async def _one(session: AsyncSession, step: Callable[..., Awaitable[int]], momen
 
 
 async def main(settings: Settings) -> None:
-    """Relay facts, end lapsed holds, complete what is over, send mails; until SIGTERM."""
+    """Relay facts, end lapsed holds, complete what is over, send mails, forget what is old; until SIGTERM."""
     db = Database(settings.database_url, pool_size=settings.pool_size)
     auth = ServiceAuth(ServiceTokens(settings))
 
@@ -58,6 +60,7 @@ async def main(settings: Settings) -> None:
                 every(settings.sweep_every_s, "sweep", in_batches(db, expire_lapsed)),
                 every(settings.complete_every_s, "complete", in_batches(db, complete_over)),
                 every(settings.mail_every_s, "mail", mail),
+                every(HOUSEKEEPING_S, "housekeeping", partial(keep_house, db)),
             )
     finally:
         await db.close()

@@ -44,8 +44,9 @@ class Database:
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
         async_url = make_url(url).set(drivername="postgresql+asyncpg")
+        # hide_parameters: else an error's text, and so the log, names the buyer whose row it was.
         self.engine: AsyncEngine = create_async_engine(
-            async_url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True
+            async_url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True, hide_parameters=True
         )
         self._sessions = async_sessionmaker(self.engine, class_=_AsyncSession, expire_on_commit=False)
 

@@ -1,6 +1,11 @@
 """PostgreSQL's SQLSTATE, whichever driver wrapped it."""
 
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
 RETRY = frozenset({"40P01", "40001"})
 """deadlock_detected, serialization_failure: the same request may succeed at once."""
@@ -45,3 +50,21 @@ def is_connection_error(error: BaseException) -> bool:
         isinstance(seen, (ConnectionError, TimeoutError)) or "TimeoutError" in type(seen).__name__
         for seen in _chain(error)
     )
+
+
+def is_database_error(error: BaseException) -> bool:
+    """Say whether a driver raised it, or something that a driver raised is behind it."""
+    kinds = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    return any(isinstance(seen, kinds) for seen in _chain(error))
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return what may be logged of a database error: kind, SQLSTATE, constraint and where our code was.
+
+    Never its text, since PostgreSQL and the drivers quote the row (``DETAIL: Failing row contains …``): names, addresses.
+    """
+    constraint = next((str(name) for seen in _chain(error) if (name := getattr(seen, "constraint_name", None))), "")
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/regiohub_" in frame.filename]
+    at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else ""
+    known = {"error": type(error).__name__, "sqlstate": sqlstate(error), "constraint": constraint, "at": at}
+    return {key: value for key, value in known.items() if value}

@@ -15,11 +15,12 @@ _LOCK = 7_201_905_533
 """Any constant: whoever migrates this database holds it."""
 
 
-def _config(script_location: Path, url: str = "") -> Config:
+def _config(script_location: Path, url: str = "", app_role: str = "") -> Config:
     config = Config()
     config.set_main_option("script_location", str(script_location))
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = url
+    config.attributes["app_role"] = app_role
     return config
 
 
@@ -29,9 +30,12 @@ def head(script_location: Path) -> str:
     return revision or ""
 
 
-def run_migrations(script_location: Path, url: str, revision: str = "head") -> None:
-    """Bring the database at ``url`` (owner role) to ``revision``; a second caller waits, then finds nothing to do."""
-    command.upgrade(_config(script_location, url), revision)
+def run_migrations(script_location: Path, url: str, revision: str = "head", *, app_role: str = "") -> None:
+    """Bring the database at ``url`` (owner role) to ``revision``; a second caller waits, then finds nothing to do.
+
+    ``app_role`` gets the rights that ``db/rights.py`` gives; empty: ``<service>_app``.
+    """
+    command.upgrade(_config(script_location, url, app_role), revision)
 
 
 def new_revision(script_location: Path, message: str) -> Path:
@@ -56,10 +60,12 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
 
 async def _run(url: str, metadata: MetaData) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
-    async with engine.connect() as connection:
-        await connection.run_sync(_migrate, metadata)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_migrate, metadata)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 def run_env(metadata: MetaData) -> None:
@@ -71,4 +77,6 @@ def main(script_location: Path, url: str) -> None:
     """Command line of a service's migration job."""
     parser = argparse.ArgumentParser(description="Bring this service's database to the newest schema")
     parser.add_argument("revision", nargs="?", default="head")
-    run_migrations(script_location, url, parser.parse_args().revision)
+    parser.add_argument("--app-role", default="", help="role of the running service, if it is not <service>_app")
+    chosen = parser.parse_args()
+    run_migrations(script_location, url, chosen.revision, app_role=chosen.app_role)

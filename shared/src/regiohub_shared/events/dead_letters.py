@@ -1,4 +1,4 @@
-"""Facts that nobody took after many tries: listed for the county's administration, and given a new start."""
+"""Facts that a subscriber refused again and again: listed for the county's administration, and given a new start."""
 
 from datetime import datetime
 from typing import Annotated
@@ -22,7 +22,7 @@ _LIST = text(
     "WHERE d.dead_at IS NOT NULL ORDER BY d.dead_at, d.outbox_id LIMIT :limit"
 )
 _REPLAY = text(
-    "UPDATE outbox_delivery SET dead_at = NULL, attempts = 0, next_at = :now, leased_until = NULL "
+    "UPDATE outbox_delivery SET dead_at = NULL, attempts = 0, refusals = 0, next_at = :now, leased_until = NULL "
     "WHERE dead_at IS NOT NULL AND (:every OR outbox_id = ANY(:ids)) RETURNING 1"
 )
 _LIMIT = 200

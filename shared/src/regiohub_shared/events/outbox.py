@@ -30,13 +30,18 @@ class OutboxRow(SQLModel):
 
 
 class OutboxDelivery(SQLModel):
-    """Mixin of table ``outbox_delivery``; ``attempts`` fences: an outcome counts only for the attempt it belongs to."""
+    """Mixin of table ``outbox_delivery``.
+
+    ``attempts`` fences: an outcome counts only for the attempt it belongs to. ``refusals`` counts the attempts that the
+    subscriber answered with a refusal; only they make a dead letter, never its absence.
+    """
 
     __tablename__ = "outbox_delivery"
 
     outbox_id: UUID = Field(foreign_key="outbox.id", primary_key=True)
     subscriber: str = Field(primary_key=True, sa_type=Text)
     attempts: int = 0
+    refusals: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_at: datetime = Field(sa_type=DateTime(timezone=True))
     leased_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     delivered_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -1,4 +1,8 @@
-"""The relay delivers facts over HTTP, at least once, one loop per subscriber, so that a dead one delays only itself."""
+"""The relay delivers facts over HTTP, at least once, one loop per subscriber, so that a dead one delays only itself.
+
+A subscriber (or Keycloak) that is away is asked again for ever, at last every five minutes; what makes a dead letter is
+its definite "no", repeated ``max_attempts`` times.
+"""
 
 import asyncio
 import random
@@ -27,9 +31,9 @@ WITH due AS (
 ), claimed AS (
     UPDATE outbox_delivery d SET attempts = d.attempts + 1, leased_until = :until
     FROM due WHERE d.outbox_id = due.outbox_id AND d.subscriber = due.subscriber
-    RETURNING d.outbox_id, d.attempts
+    RETURNING d.outbox_id, d.attempts, d.refusals
 )
-SELECT o.id, o.type, o.subject, o.sequence, o.occurred_at, o.data, o.trace, claimed.attempts
+SELECT o.id, o.type, o.subject, o.sequence, o.occurred_at, o.data, o.trace, claimed.attempts, claimed.refusals
 FROM claimed JOIN outbox o ON o.id = claimed.outbox_id ORDER BY o.id
 """
 )
@@ -38,8 +42,8 @@ _DELIVERED = text(
     "WHERE outbox_id = :id AND subscriber = :subscriber AND attempts = :attempts"
 )
 _FAILED = text(
-    "UPDATE outbox_delivery SET leased_until = NULL, next_at = :next_at, last_error = :error, dead_at = :dead_at "
-    "WHERE outbox_id = :id AND subscriber = :subscriber AND attempts = :attempts AND delivered_at IS NULL"
+    "UPDATE outbox_delivery SET leased_until = NULL, next_at = :next_at, last_error = :error, refusals = :refusals, "
+    "dead_at = :dead_at WHERE outbox_id = :id AND subscriber = :subscriber AND attempts = :attempts AND delivered_at IS NULL"
 )
 
 
@@ -53,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RelayRules:
-    """Seconds, and the number of tries before a delivery becomes a dead letter."""
+    """Seconds, and the number of refusals that make a delivery a dead letter."""
 
     lease_s: float = 15.0
     max_attempts: int = 40
@@ -66,6 +70,23 @@ class RelayRules:
 def backoff_s(attempts: int, rules: RelayRules, spread: float) -> float:
     """Return the pause after a failed attempt: doubling from a quarter second, capped; ``spread`` in [0, 1)."""
     return float(min(rules.max_backoff_s, 0.25 * 2 ** min(attempts, 20)) * (0.75 + spread / 2))
+
+
+_LATER = frozenset({408, 425, 429})
+"""Statuses of the 400s that say "not now" rather than "no"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a delivery did not arrive; ``is_refusal``: the subscriber read it and said no."""
+
+    error: str
+    is_refusal: bool = False
+
+    @classmethod
+    def of(cls, status: int) -> "Failure":
+        """Judge an answer that is not a success."""
+        return cls(f"HTTP {status}", is_refusal=400 <= status < 500 and status not in _LATER)
 
 
 class Relay:
@@ -109,21 +130,25 @@ class Relay:
         return len(rows)
 
     async def _deliver(self, target: Target, row: Mapping[Any, Any]) -> None:
-        error = await self._post(target, row)
+        failure = await self._post(target, row)
         now = real_now()
         key = {"id": row["id"], "subscriber": target.subscriber, "attempts": row["attempts"]}
         async with self._db.session() as session:
-            if error is None:
+            if failure is None:
                 await session.execute(_DELIVERED, key | {"now": now})
             else:
-                await session.execute(_FAILED, key | self._outcome(row["attempts"], error, now))
+                await session.execute(_FAILED, key | self._outcome(row, failure, now))
 
-    def _outcome(self, attempts: int, error: str, now: datetime) -> dict[str, Any]:
-        pause = backoff_s(attempts, self._rules, random.random())  # noqa: S311 - jitter, not a secret
-        dead = attempts >= self._rules.max_attempts
-        return {"error": error[:500], "next_at": now + timedelta(seconds=pause), "dead_at": now if dead else None}
+    def _outcome(self, row: Mapping[Any, Any], failure: Failure, now: datetime) -> dict[str, Any]:
+        pause = backoff_s(row["attempts"], self._rules, random.random())  # noqa: S311 - jitter, not a secret
+        refusals = row["refusals"] + failure.is_refusal
+        is_dead = failure.is_refusal and refusals >= self._rules.max_attempts
+        return {
+            "error": failure.error[:500], "refusals": refusals, "next_at": now + timedelta(seconds=pause),
+            "dead_at": now if is_dead else None,
+        }  # fmt: skip
 
-    async def _post(self, target: Target, row: Mapping[Any, Any]) -> str | None:
+    async def _post(self, target: Target, row: Mapping[Any, Any]) -> Failure | None:
         """Return None if the subscriber took it, else what went wrong."""
         headers = {"Content-Type": "application/cloudevents+json"}
         for key, name in (("request_id", "X-Request-ID"), ("traceparent", "traceparent")):
@@ -134,11 +159,11 @@ class Relay:
             async with asyncio.timeout(self._rules.lease_s * 0.8):
                 answer = await target.client.post("/internal/events", content=self._body(row), headers=headers)
         except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
-            return type(error).__name__
+            return Failure(type(error).__name__)
         if answer.is_success:
             return None
         _log.warning("fact_refused", subscriber=target.subscriber, status=answer.status_code, type=row["type"])
-        return f"HTTP {answer.status_code}"
+        return Failure.of(answer.status_code)
 
     def _body(self, row: Mapping[Any, Any]) -> str:
         return Envelope(

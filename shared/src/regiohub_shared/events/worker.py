@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
+from regiohub_shared.db.errors import describe, is_database_error
 from regiohub_shared.log import get_logger
 
 _log = get_logger(__name__)
@@ -19,7 +20,9 @@ def every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> L
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
-                _log.warning("round_failed", loop=name, error=type(error).__name__, exc_info=error)
+                # A database error's text quotes rows; any other comes with its trace.
+                told = describe(error) if is_database_error(error) else {"exc_info": error}
+                _log.warning("round_failed", loop=name, **{"error": type(error).__name__} | told)
             try:
                 await asyncio.wait_for(stop.wait(), seconds)
             except TimeoutError:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from regiohub_shared.db.errors import BUSY, RETRY, is_bad_value, is_connection_error, sqlstate
+from regiohub_shared.db.errors import BUSY, RETRY, describe, is_bad_value, is_connection_error, sqlstate
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Malformed, MethodNotAllowed, NotFound, Problem, Unavailable
 
@@ -106,7 +106,7 @@ async def _on_database(_request: Request, error: Exception) -> Response:
     if code in BUSY or is_connection_error(error):
         _log.warning("database_busy", sqlstate=code, error=type(error).__name__)
         return render(Unavailable("The database is busy. Please try again."))
-    _log.error("database_error", sqlstate=code, exc_info=error)
+    _log.error("database_error", **describe(error))
     return render(Problem())
 
 

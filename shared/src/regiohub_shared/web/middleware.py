@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from regiohub_shared.db.errors import RETRY, sqlstate
 from regiohub_shared.ids import new_id
 from regiohub_shared.log import get_logger
-from regiohub_shared.problem import Problem, TooLarge, Unavailable
+from regiohub_shared.problem import Problem, SlowBody, TooLarge, Unavailable
 from regiohub_shared.web.errors import render
 
 _log = get_logger("access")
@@ -29,8 +29,8 @@ def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
-def _request_id(scope: Scope) -> str:
-    """Take the caller's id only if it is a UUID: anything else could forge log lines."""
+def request_id(scope: Scope) -> str:
+    """Take the caller's id only if it is a UUID, else make one: anything else could forge log lines."""
     try:
         return str(UUID(_header(scope, b"x-request-id")))
     except ValueError:
@@ -62,7 +62,7 @@ class RequestContext:
             return
         structlog.contextvars.clear_contextvars()
         trace = _traceparent(scope)
-        bound = {"service": self._service, "request_id": _request_id(scope), "traceparent": trace}
+        bound = {"service": self._service, "request_id": request_id(scope), "traceparent": trace}
         structlog.contextvars.bind_contextvars(**bound, trace_id=trace[3:35])
         started, status = time.perf_counter(), 0
 
@@ -101,11 +101,11 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Reads the body up front, refuses one over the limit, and hands it on as one message that can be read again."""
+    """Reads the body up front, refuses one over the limits, and hands it on as one message that can be read again."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = 1_048_576) -> None:
-        """``max_bytes`` counts the raw body."""
-        self._app, self._max = app, max_bytes
+    def __init__(self, app: ASGIApp, *, max_bytes: int = 1_048_576, within_s: float = 10.0) -> None:
+        """``max_bytes`` counts the raw body, ``within_s`` bounds the wait for its end."""
+        self._app, self._max, self._within_s = app, max_bytes, within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request."""
@@ -113,7 +113,11 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
+            async with asyncio.timeout(self._within_s):
+                body = await self._read(scope, receive)
+        except TimeoutError:
+            await render(SlowBody())(scope, receive, send)
+            return
         except TooLarge as refusal:
             await render(refusal)(scope, receive, send)
             return

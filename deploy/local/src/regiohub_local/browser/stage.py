@@ -17,7 +17,6 @@ from regiohub_local.story import HUB, OPERATOR, Tale
 from regiohub_shared.clock import now
 
 Facts = dict[str, str]
-SERVICES = ("booking", "booking-worker", "access", "access-worker", "billing", "billing-worker")
 _ZONE = ZoneInfo("Europe/Berlin")
 _EMPTY_HUB = next(hub for hub in HUBS if hub.slug == "mayen")
 
@@ -37,12 +36,15 @@ async def set_up_one_hub(house: House) -> Facts:
 
 
 async def _open_the_hub(house: House) -> None:
-    """Give it its hours: seeding leaves alone what was there before."""
-    path = f"/api/booking/v1/hubs/{_EMPTY_HUB.slug}"
+    """Give it its hours and doors: seeding leaves alone what was there before."""
+    hub = _EMPTY_HUB
     async with seed.county(house) as api:
-        version = (await api.get(path)).headers["ETag"]
-        answer = await api.put(path, json=seed.hub_body(_EMPTY_HUB), headers={"If-Match": version})
-        answer.raise_for_status()
+        for path, body in (
+            (f"/api/booking/v1/hubs/{hub.slug}", seed.hub_body(hub)),
+            (f"/api/access/v1/hubs/{hub.slug}/doors", seed.doors_body(hub)),
+        ):
+            version = (await api.get(path)).headers["ETag"]
+            (await api.put(path, json=body, headers={"If-Match": version})).raise_for_status()
 
 
 def slot(hour: int, *, days: int = 2, hours: int = 2) -> tuple[datetime, datetime]:
@@ -136,6 +138,7 @@ async def _give_a_fact_up(house: House) -> None:
         await connection.close()
 
 
-async def take_services_away(house: House) -> None:
-    """Stop booking, access and billing; sessions stay, Keycloak too."""
-    await asyncio.to_thread(processes.end, house.state_dir, *SERVICES)
+async def take_away(house: House, *services: str) -> None:
+    """Stop services and their workers; sessions stay, Keycloak too."""
+    names = [name for service in services for name in (service, f"{service}-worker")]
+    await asyncio.to_thread(processes.end, house.state_dir, *names)

@@ -1,7 +1,7 @@
 """Every page of the site in every state, and how a person gets there.
 
 A page has the states *data*, *empty* and *error*; `WITHOUT` says why one of them cannot be. States may have variants
-(`error-taken`). Four stages follow each other, see `stage.py`.
+(`error-taken`). Five stages follow each other, see `stage.py`.
 """
 
 from __future__ import annotations
@@ -182,6 +182,10 @@ LIFE: Sequence[Stop] = (
     Stop("problem", "error", "/problems/gibt-es-nicht"),
     Stop("api-docs", "data", "/api-docs"),
 )
+NO_BOOKING: Sequence[Stop] = (
+    Stop("bookings", "error-keys", "/bookings", MEMBER),
+    Stop("key", "error-names", "/key/{current}", MEMBER),
+)
 AWAY: Sequence[Stop] = (
     Stop("start", "error", "/"),
     Stop("hub", "error", "/hubs/bendorf"),
@@ -197,7 +201,7 @@ AWAY: Sequence[Stop] = (
     Stop("finance-books", "error", "/finance/stadt-bendorf", TREASURY),
     Stop("deliveries", "error", "/county/deliveries", COUNTY),
 )
-ALL = (*NOTHING, *ONE_HUB, *LIFE, *AWAY)
+ALL = (*NOTHING, *ONE_HUB, *LIFE, *NO_BOOKING, *AWAY)
 
 
 def gaps() -> list[str]:
@@ -208,12 +212,14 @@ def gaps() -> list[str]:
 
 
 async def stages(house: House) -> AsyncIterator[tuple[Sequence[Stop], stage.Facts]]:
-    """The four stages of a house in which nothing is yet, with their stops and facts."""
+    """The five stages of a house in which nothing is yet, with their stops and facts."""
     yield NOTHING, {}
     yield ONE_HUB, await stage.set_up_one_hub(house)
     facts = await stage.furnish(house)
     yield LIFE, facts
-    await stage.take_services_away(house)
+    await stage.take_away(house, "booking")
+    yield NO_BOOKING, facts
+    await stage.take_away(house, "access", "billing")
     yield AWAY, facts
 
 

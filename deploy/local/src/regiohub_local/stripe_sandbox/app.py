@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from regiohub_local.stripe_sandbox import api, control, page, shapes, webhooks
 from regiohub_local.stripe_sandbox.errors import StripeRefusal
@@ -39,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.get("/healthz")(_healthy)
     app.middleware("http")(_name_request)
+    # A name of somebody else's that points to this machine must not let a web page read or change the books.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
     app.exception_handler(StripeRefusal)(_refused)
     app.exception_handler(HTTPException)(_unrouted)
     app.exception_handler(RequestValidationError)(_malformed)

@@ -1,6 +1,7 @@
 """Settings of the sandbox, read from ``SANDBOX_*``."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,3 +23,8 @@ class Settings(BaseSettings):
     def public_origin(self) -> str:
         """Where a browser reaches the hosted page."""
         return (self.origin or f"http://localhost:{self.port}").rstrip("/")
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names under which it answers."""
+        return ["localhost", "127.0.0.1", urlsplit(self.public_origin).hostname or "localhost"]

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from regiohub_gateway.web import moments
-from regiohub_gateway.web.api import Api, Refused, api_of
+from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
-from regiohub_gateway.web.reads import Json, documents_of, grant_of, payments_of
+from regiohub_gateway.web.reads import Json, active_grants, documents_of, find_grant, grant_of, payments_of
 from regiohub_gateway.web.render import go, language_of, link, page
 from regiohub_shared.clock import now
 from regiohub_shared.problem import Unavailable
@@ -28,9 +28,15 @@ class UnknownCheckout(Unavailable):
 
 @router.get("/bookings")
 async def list_page(request: Request) -> Response:
-    """What lies ahead, and what lies behind."""
+    """What lies ahead, and what lies behind; while booking is away, the keys that access knows."""
     visitor_of(request)
-    items = await api_of(request).items("booking", "/v1/bookings")
+    api = api_of(request)
+    try:
+        items = await api.items("booking", "/v1/bookings")
+    except (Refused, Unavailable) as error:
+        if not is_away(error):
+            raise
+        return page(request, "keys", grants=await active_grants(api))
     ahead = [item for item in items if _is_ahead(item)]
     behind = [item for item in items if not _is_ahead(item)]
     return page(
@@ -43,7 +49,12 @@ async def detail_page(request: Request, booking_id: str) -> Response:
     """One booking with its door key, documents and ways out."""
     visitor_of(request)
     api, booking_id = api_of(request), known_id(booking_id)
-    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    try:
+        booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    except (Refused, Unavailable) as error:
+        if not is_away(error) or await find_grant(api, booking_id) is None:
+            raise
+        return go(request, f"/key/{booking_id}")
     hub, grant, documents, payments = await asyncio.gather(
         api.get("booking", f"/v1/hubs/{booking['hub']}"),
         grant_of(api, booking_id), documents_of(api, booking_id), payments_of(api, booking_id),

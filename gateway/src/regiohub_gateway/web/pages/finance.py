@@ -10,7 +10,7 @@ from regiohub_gateway.web.api import Refused, api_of
 from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
 from regiohub_gateway.web.reads import list_hubs
 from regiohub_gateway.web.render import go, page
-from regiohub_shared.problem import Forbidden, NotFound
+from regiohub_shared.problem import BadRequest, Forbidden, NotFound
 
 router = APIRouter(prefix="/finance", include_in_schema=False)
 
@@ -58,6 +58,23 @@ async def export(request: Request, operator: str) -> Response:
             raise
         return await _books(request, operator, refused)
     return go(request, f"/finance/{operator}/exports/{batch['id']}")
+
+
+@router.post("/{operator}/clearing/{case_id}")
+async def close_case(request: Request, operator: str, case_id: str) -> Response:
+    """Close a case with a note; a failed refund may be tried again."""
+    operator, case_id, form = known_slug(operator), known_id(case_id), await read_form(request)
+    _finance(request, operator)
+    body = {"note": form.text("note", longest=500), "retry_refund": form.has("retry")}
+    if form.errors:
+        raise BadRequest("the note is missing or too long")
+    try:
+        await api_of(request).send("POST", "billing", f"/v1/clearing/{case_id}/resolve", body=body)
+    except Refused as refused:
+        if refused.status != 409:
+            raise
+        return await _books(request, operator, refused)
+    return go(request, f"/finance/{operator}")
 
 
 @router.get("/{operator}/exports/{export_id}")

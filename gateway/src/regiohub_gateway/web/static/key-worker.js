@@ -19,18 +19,21 @@ async function keepAll(urls) {
   }));
 }
 
+/* No network and a server in trouble are the same to somebody at a door: both get the kept copy. */
 async function networkFirst(request, url) {
   const store = await caches.open(STORE);
+  let answer;
   try {
-    const answer = await fetch(request);
-    if (answer.ok && !answer.redirected && answer.type === "basic") await store.put(url.pathname, answer.clone());
-    else if (isPage(url) && (answer.status === 404 || answer.redirected || answer.type === "opaqueredirect")) await store.delete(url.pathname);
-    return answer;
+    answer = await fetch(request);
   } catch (error) {
     const kept = await store.match(url.pathname);
     if (kept) return kept;
     throw error;
   }
+  if (answer.status >= 500) return (await store.match(url.pathname)) ?? answer;
+  if (answer.ok && !answer.redirected && answer.type === "basic") await store.put(url.pathname, answer.clone());
+  else if (isPage(url) && (answer.status === 404 || answer.redirected || answer.type === "opaqueredirect")) await store.delete(url.pathname);
+  return answer;
 }
 
 self.addEventListener("fetch", (event) => {

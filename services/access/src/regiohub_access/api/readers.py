@@ -22,7 +22,7 @@ from regiohub_access.reader import wire
 from regiohub_access.usecases import places, sync
 from regiohub_shared import clock
 from regiohub_shared.db.database import SessionDep
-from regiohub_shared.problem import BadRequest, Malformed, PreconditionFailed
+from regiohub_shared.problem import BadRequest, Malformed, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
 
 router = APIRouter(prefix="/v1", tags=["readers"])
@@ -96,16 +96,20 @@ async def get_doors(slug: Slug, _: CountyAdmin, session: SessionDep, response: R
     return DoorsOut.of(hub, doors)
 
 
-@router.put("/hubs/{slug}/doors", summary="Set up the doors of a hub", responses=problems(PreconditionFailed))
+@router.put(
+    "/hubs/{slug}/doors",
+    summary="Set up the doors of a hub",
+    responses=problems(PreconditionFailed, PreconditionRequired),
+)
 async def put_doors(
     slug: Slug,
     body: DoorsIn,
     _: CountyAdmin,
     session: SessionDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="Optional: refuse if the doors changed meanwhile")] = None,
+    if_match: Annotated[str | None, Header(description="The ETag that was read; needed for a change")] = None,
 ) -> DoorsOut:
-    """The whole set-up replaces the one before; the same again changes nothing.
+    """The whole set-up replaces the one before; the same again changes nothing, other content needs If-Match.
 
     Passes that would open more or other doors than now go on the deny-list.
     """

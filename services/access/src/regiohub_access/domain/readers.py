@@ -1,11 +1,6 @@
 """Who may speak for a reader and what it may be told."""
 
-from datetime import datetime, timedelta
-
 from regiohub_shared.problem import Conflict, Forbidden, NotFound
-
-CLOCK_SKEW = timedelta(minutes=2)
-"""Events from further in the future do not count as the first opening."""
 
 
 class ReaderNotFound(NotFound):
@@ -36,10 +31,3 @@ class ReaderMoved(Conflict):
     """The reader has events of another hub; register the new place under a client of its own."""
 
     type, title = "reader-moved", "This reader already served another hub"
-
-
-def first_opening(known: datetime | None, reported: datetime, *, now: datetime) -> datetime | None:
-    """Return the new first opening if ``reported`` is earlier than what is known, else None."""
-    if reported > now + CLOCK_SKEW:
-        return None
-    return reported if known is None or reported < known else None

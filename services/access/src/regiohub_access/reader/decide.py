@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from regiohub_access.reader.clock import Moment
@@ -11,8 +11,14 @@ from regiohub_access.reader.wire import GRANTED, Decision, Kind, Pin
 from regiohub_access.rh1 import Reason, Refused, Verifier, verify
 
 WRONG_PINS = 5
+"""Each fifth refused PIN within ``PIN_MEMORY`` pauses PINs at the door."""
+PIN_MEMORY = timedelta(hours=1)
 FIRST_PAUSE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(minutes=15)
+PINS_A_DAY = 50
+"""Refused PINs at one door within any 24 hours; then PINs pause there until the oldest is a day old."""
+DAY = timedelta(days=1)
+_UNTOLD = {Reason.NOT_YET_VALID, Reason.EXPIRED, Reason.WRONG_DOOR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,16 @@ class Decided:
         """Allowed only for the one reason that allows."""
         return "allowed" if self.reason == GRANTED else "denied"
 
+    @property
+    def told(self) -> str:
+        """The reason as whoever stands at the door may know it."""
+        return told(self.kind, self.reason)
+
+
+def told(kind: Kind, reason: str) -> str:
+    """`pin_unknown` for every PIN that does not open now: a precise reason would tell which PINs exist."""
+    return Reason.PIN_UNKNOWN if kind == "pin" and reason in _UNTOLD else reason
+
 
 def decide(state: State, shown: Shown, moment: Moment) -> Decided:
     """Decide; never raises for anything that can be shown."""
@@ -76,11 +92,17 @@ def _pass(state: State, shown: PassShown, moment: Moment) -> Decided:
 
 def _pin(state: State, shown: PinTyped, moment: Moment) -> Decided:
     guard = state.guards.get(shown.door, PinGuard())
-    if moment.real < guard.paused_until:
+    if _is_paused(guard, moment.real):
         return Decided(shown.door, "pin", Reason.PIN_PAUSED)
     reason, pin = _judge([pin for pin in state.pins if _same(pin.pin, shown.pin)], shown.door, moment.now)
-    guard = PinGuard() if reason == GRANTED else _wrong(guard, moment.real)
-    return Decided(shown.door, "pin", reason, pin_id=pin.pin_id if pin else None, guard=guard)
+    # A right PIN forgives nothing: its holder could else guess between two uses of it, without end.
+    changed = None if reason == GRANTED else _refused(guard, moment.real)
+    return Decided(shown.door, "pin", reason, pin_id=pin.pin_id if pin else None, guard=changed)
+
+
+def _is_paused(guard: PinGuard, real_now: datetime) -> bool:
+    # An end further ahead was set by a clock that ran ahead, and would close the door to PINs for good.
+    return real_now < guard.paused_until <= real_now + DAY + CLOCK_LEEWAY
 
 
 def _same(stored: str, typed: str) -> bool:
@@ -99,9 +121,12 @@ def _judge(matching: Sequence[Pin], door: int, now: datetime) -> tuple[str, Pin 
     return (Reason.WRONG_DOOR if matching else Reason.PIN_UNKNOWN), None
 
 
-def _wrong(guard: PinGuard, real_now: datetime) -> PinGuard:
-    """Every refused PIN counts, also a known one outside its window: else the keypad would tell which exist."""
-    if guard.wrong + 1 < WRONG_PINS:
-        return replace(guard, wrong=guard.wrong + 1)
-    pause = min(FIRST_PAUSE * 2 ** min(guard.pauses, 10), LONGEST_PAUSE)
-    return PinGuard(wrong=0, pauses=guard.pauses + 1, paused_until=real_now + pause)
+def _refused(guard: PinGuard, real_now: datetime) -> PinGuard:
+    """Count a refused PIN, unknown or known alike; only time forgives it."""
+    known = [at for at in guard.refused if real_now - DAY < at <= real_now + CLOCK_LEEWAY]
+    tries = (*known, real_now)[-PINS_A_DAY:]
+    if len(tries) == PINS_A_DAY:
+        return PinGuard(tries, tries[0] + DAY)
+    rounds, rest = divmod(sum(at > real_now - PIN_MEMORY for at in tries), WRONG_PINS)
+    pause = timedelta() if rest else min(FIRST_PAUSE * 2 ** (rounds - 1), LONGEST_PAUSE)
+    return PinGuard(tries, real_now + pause)

@@ -12,12 +12,12 @@ import httpx
 
 from regiohub_access.reader import local_api
 from regiohub_access.reader.clock import Clock, make_clock
-from regiohub_access.reader.decide import Decided, PassShown, PinTyped, Shown, decide
+from regiohub_access.reader.decide import Decided, PassShown, PinTyped, Shown, decide, told
 from regiohub_access.reader.local_api import Answer, BadCall
 from regiohub_access.reader.settings import Settings
 from regiohub_access.reader.store import Store
 from regiohub_access.reader.sync import Syncer
-from regiohub_access.reader.wire import format_time
+from regiohub_access.reader.wire import GRANTED, Event, format_time
 from regiohub_access.rh1 import Reason
 
 LOG_TAIL = 50
@@ -50,12 +50,12 @@ class Reader:
         return {
             "door": decided.door,
             "decision": decided.decision,
-            "reason": decided.reason,
+            "reason": decided.told,
             "at": format_time(moment.now),
         }
 
     def status(self) -> dict[str, Any]:
-        """What the page beside the reader shows; no PINs."""
+        """What the page beside the reader shows; no PINs, and of refused ones not whether they exist."""
         state = self._store.state
         return {
             "hub": state.hub,
@@ -70,7 +70,7 @@ class Reader:
             "denylist_seq": state.denylist_seq,
             "pins_seq": state.pins_seq,
             "pins_stored": list(state.pins_stored()),
-            "log": [event.to_json() for event in self._store.tail(LOG_TAIL)],
+            "log": [_told(event) for event in self._store.tail(LOG_TAIL)],
         }
 
     def routes(self) -> dict[tuple[str, str], local_api.Handler]:
@@ -90,6 +90,12 @@ class Reader:
             "pin_id": decided.pin_id,
         }
         log.info("%s", json.dumps(line))
+
+
+def _told(event: Event) -> dict[str, Any]:
+    """An event as the device beside the door may show it (its hash is that of the whole one)."""
+    pin_id = event.pin_id if event.reason == GRANTED else None
+    return event.to_json() | {"reason": told(event.kind, event.reason), "pin_id": pin_id}
 
 
 def _answered(answer: dict[str, Any]) -> Answer:

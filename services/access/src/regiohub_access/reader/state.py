@@ -22,10 +22,9 @@ class SyncRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PinGuard:
-    """Wrong PINs at one door since the last right one or pause, pauses so far, and the end of the last (real)."""
+    """When PINs were refused at one door during the last day, the oldest first, and until when they pause (real)."""
 
-    wrong: int = 0
-    pauses: int = 0
+    refused: tuple[datetime, ...] = ()
     paused_until: datetime = _EARLIEST
 
 

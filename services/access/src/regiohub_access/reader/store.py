@@ -26,11 +26,12 @@ _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE denied (pass_id BLOB PRIMARY KEY, exp TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE proof (pass_id BLOB PRIMARY KEY, ts INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE guard (
-    door INTEGER PRIMARY KEY, wrong INTEGER NOT NULL, pauses INTEGER NOT NULL, paused_until TEXT NOT NULL
-);
 CREATE TABLE event (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
-PRAGMA user_version = 1;
+"""
+_SCHEMA_2 = """
+DROP TABLE IF EXISTS guard;
+CREATE TABLE guard (door INTEGER PRIMARY KEY, refused TEXT NOT NULL, paused_until TEXT NOT NULL);
+PRAGMA user_version = 2;
 """
 
 
@@ -115,8 +116,8 @@ class Store:
         wire_keys = tuple(WireKey.from_json(body) for body in json.loads(meta.get("keys", "[]")))
         denied = {row[0]: _time(row[1]) for row in self._db.execute("SELECT pass_id, exp FROM denied")}
         guards = {
-            door: PinGuard(wrong, pauses, _time(until))
-            for door, wrong, pauses, until in self._db.execute("SELECT * FROM guard")
+            door: PinGuard(tuple(map(_time, json.loads(refused))), _time(until))
+            for door, refused, until in self._db.execute("SELECT door, refused, paused_until FROM guard")
         }
         return replace(
             state,
@@ -156,8 +157,8 @@ class Store:
         self._put(last_seq=str(event.seq), last_hash=event.hash)
 
     def _put_guard(self, door: int, guard: PinGuard) -> None:
-        row = (door, guard.wrong, guard.pauses, format_time(guard.paused_until))
-        self._db.execute("REPLACE INTO guard VALUES (?, ?, ?, ?)", row)
+        row = (door, json.dumps([*map(format_time, guard.refused)]), format_time(guard.paused_until))
+        self._db.execute("REPLACE INTO guard VALUES (?, ?, ?)", row)
 
     def _put(self, **values: str) -> None:
         self._db.executemany("REPLACE INTO meta VALUES (?, ?)", list(values.items()))
@@ -184,8 +185,9 @@ def _open(folder: Path) -> sqlite3.Connection:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} COMMIT;")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version < 2:
+            db.executescript(f"BEGIN EXCLUSIVE; {'' if version else _SCHEMA} {_SCHEMA_2} COMMIT;")
     except sqlite3.OperationalError as error:
         db.close()
         raise StoreError("the state folder cannot be opened (is another reader running?)") from error

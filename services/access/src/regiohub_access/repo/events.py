@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, text
+from sqlalchemy import or_, text, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_access.domain.chain import DoorEvent, genesis, link
 from regiohub_access.repo.places import lock_hub
-from regiohub_access.tables import ChainLink, DoorEventRow, Grant, Pass
+from regiohub_access.tables import ChainLink, DoorEventRow, Grant, Hub, Pass
 
 PAGE = 100
 
@@ -58,22 +58,34 @@ async def list_events(session: AsyncSession, hub: str, *, before: int | None) ->
     return list((await session.exec(query.limit(PAGE + 1))).all())
 
 
-async def chain_hashes(session: AsyncSession, hub: str) -> dict[int, bytes]:
-    """Return the hub's chain."""
-    query = select(ChainLink.number, ChainLink.hash).where(ChainLink.hub == hub)
-    return dict((await session.exec(query)).all())
+async def stretch(session: AsyncSession, hub: str, numbers: range) -> tuple[list[DoorEvent], dict[int, bytes]]:
+    """Return this part of the hub's chain: the events left of it, in order, and the hashes with the one before."""
+    rows = select(DoorEventRow).where(
+        DoorEventRow.hub == hub, DoorEventRow.number >= numbers.start, DoorEventRow.number < numbers.stop
+    )
+    links = select(ChainLink.number, ChainLink.hash).where(
+        ChainLink.hub == hub, ChainLink.number >= numbers.start - 1, ChainLink.number < numbers.stop
+    )
+    found = (await session.exec(rows.order_by(col(DoorEventRow.number)))).all()
+    return [as_event(row) for row in found], dict((await session.exec(links)).all())
+
+
+async def note_checked(session: AsyncSession, hub: str, *, upto: int, broken: int | None) -> None:
+    """Remember how far the chain was checked and the first event that does not fit."""
+    values = {"chain_checked": upto, "chain_broken": broken}
+    await session.execute(update(Hub).where(col(Hub.slug) == hub).values(**values))
+
+
+async def broken_chains(session: AsyncSession) -> dict[str, int]:
+    """Return the first event that does not fit, by hub; empty if all is well."""
+    query = select(Hub.slug, Hub.chain_broken).where(col(Hub.chain_broken).is_not(None))
+    return {slug: number for slug, number in (await session.exec(query)).all() if number is not None}
 
 
 async def grants_of_passes(session: AsyncSession, hub: str, pass_ids: Iterable[bytes]) -> dict[bytes, UUID]:
     """Return the grant of each pass of this hub."""
     query = select(Pass.id, Pass.grant_id).where(Pass.hub == hub, col(Pass.id).in_(list(pass_ids)))
     return dict((await session.exec(query)).all())
-
-
-async def grants_at(session: AsyncSession, hub: str, grant_ids: Iterable[UUID]) -> frozenset[UUID]:
-    """Return which of these grants exist at this hub."""
-    query = select(Grant.id).where(Grant.hub == hub, col(Grant.id).in_(list(grant_ids)))
-    return frozenset((await session.exec(query)).all())
 
 
 async def list_events_of(session: AsyncSession, grants: Sequence[Grant], passes: Sequence[Pass]) -> list[DoorEventRow]:

@@ -119,6 +119,12 @@ async def find_pin(session: AsyncSession, grant_id: UUID) -> Pin | None:
     return (await session.exec(select(Pin).where(Pin.grant_id == grant_id))).one_or_none()
 
 
+async def pins_of(session: AsyncSession, grant_ids: Sequence[UUID]) -> dict[UUID, Pin]:
+    """Return the PIN rows of these grants."""
+    query = select(Pin).where(col(Pin.grant_id).in_(grant_ids))
+    return {row.grant_id: row for row in (await session.exec(query)).all()}
+
+
 async def try_pin(session: AsyncSession, pin: Pin, *, older: Sequence[bytes]) -> bool:
     """Store the PIN unless its hub has it already, also under digests of an older key; return whether it was stored."""
     taken = select(Pin.grant_id).where(Pin.hub == pin.hub, col(Pin.digest).in_(older))

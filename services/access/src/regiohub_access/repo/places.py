@@ -29,7 +29,7 @@ class DoorPlan:
 async def ensure_hub(session: AsyncSession, slug: str) -> None:
     """Make the hub with default margins and no doors if it is new: facts may come before the county's set-up."""
     fresh = {"margin_minutes": 10, "version": 0, "epoch": 1}
-    zero = dict.fromkeys(("change_sequence", "deny_sequence", "pins_sequence", "event_number"), 0)
+    zero = dict.fromkeys(("change_sequence", "deny_sequence", "pins_sequence", "event_number", "chain_checked"), 0)
     await session.execute(insert(Hub).values(slug=slug, **fresh, **zero).on_conflict_do_nothing())
 
 
@@ -47,6 +47,11 @@ async def get_hub(session: AsyncSession, slug: str) -> Hub:
     if found is None:
         raise HubNotFound
     return found
+
+
+async def list_hubs(session: AsyncSession) -> list[Hub]:
+    """Return all hubs by slug."""
+    return list((await session.exec(select(Hub).order_by(col(Hub.slug)))).all())
 
 
 async def wake_readers(session: AsyncSession, slug: str) -> None:

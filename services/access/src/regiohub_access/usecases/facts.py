@@ -54,7 +54,7 @@ async def _follow(
     if status == "revoked":
         await revoke(session, grant, now=now)
         return
-    grant.status, grant.revoked_at = status, None
+    grant.status, grant.activated_at, grant.revoked_at = status, grant.activated_at or now, None
     await deny_outdated(session, [grant], now=now)
     await give_pin(session, grant, vault, now=now)
 

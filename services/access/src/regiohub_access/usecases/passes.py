@@ -72,7 +72,7 @@ def _proven(request: PassRequest, grant_id: UUID, real_now: datetime) -> PublicK
         signature = decode_base64url(request.signature)
     except ValueError as error:
         raise rules.ProofRejected(reason="signature") from error
-    if not is_enrolment(holder, str(grant_id), request.ts, signature, real_now=real_now):
+    if not is_enrolment(holder, str(grant_id), request.ts, signature):
         raise rules.ProofRejected(reason="signature")
     return holder
 

@@ -58,13 +58,16 @@ async def pin_table(
 
 
 def _entry(row: Pin, vault: Vault, window: Window) -> wire.Pin:
-    """The id names grant and content, so that a reader that holds the id holds exactly this window."""
-    content = f"{window.starts_at.timestamp()} {window.ends_at.timestamp()} {window.doors}".encode() + row.digest
-    mark = hashlib.sha256(content).hexdigest()[:12]
     return wire.Pin(
-        pin_id=f"{row.grant_id}.{mark}", pin=reveal(vault, row), doors=window.doors,
+        pin_id=pin_id_of(row, window), pin=reveal(vault, row), doors=window.doors,
         starts_at=window.starts_at, ends_at=window.ends_at,
     )  # fmt: skip
+
+
+def pin_id_of(row: Pin, window: Window) -> str:
+    """Return the id that names grant and content: a reader that holds the id holds exactly this window."""
+    content = f"{window.starts_at.timestamp()} {window.ends_at.timestamp()} {window.doors}".encode() + row.digest
+    return f"{row.grant_id}.{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def table_digest(table: Iterable[wire.Pin]) -> bytes:

@@ -16,7 +16,7 @@ from regiohub_access.tables import DoorEventRow, Hub, Reader
 from regiohub_access.usecases.passes import deny_outdated
 from regiohub_access.usecases.pins import pin_table
 from regiohub_shared.auth.principal import Principal
-from regiohub_shared.problem import PreconditionFailed
+from regiohub_shared.problem import PreconditionFailed, PreconditionRequired
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ async def get_doors(session: AsyncSession, *, slug: str) -> tuple[Hub, list[Door
 async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_version: int | None, now: datetime) -> Hub:
     """Replace a hub's doors and margins; passes that no longer say the same go on the deny-list.
 
-    Raises :class:`PreconditionFailed` if ``if_version`` is given and not the present one.
+    The same content again changes nothing and needs no version. Other content raises :class:`PreconditionRequired`
+    without ``if_version`` and :class:`PreconditionFailed` if that is not the present one; a first set-up needs none.
     """
     await places.ensure_hub(session, slug)
     # Hub before grants, against the usual order: a pass signed meanwhile must not slip through. A deadlock with
     # such a request is retried.
     hub = await places.lock_hub(session, slug)
-    if if_version not in (None, hub.version):
-        raise PreconditionFailed(version=hub.version)
     before = HubPlan(await places.list_doors(session, slug), hub.margin_minutes, hub.address)
     if hub.version and before == plan:
         return hub
+    _check_match(hub.version, if_version)
     await places.replace_doors(session, slug, plan.doors)
     hub.margin_minutes, hub.address = plan.margin_minutes, plan.address
     hub.version, hub.change_sequence = hub.version + 1, hub.change_sequence + 1
@@ -75,6 +75,13 @@ async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_versi
     holders = await passes.grants_with_live_passes(session, slug, now=now)
     await deny_outdated(session, await grants.lock_many(session, holders), now=now)
     return hub
+
+
+def _check_match(version: int, wanted: int | None) -> None:
+    if version and wanted is None:
+        raise PreconditionRequired("The doors are set up already; send If-Match with their version.", version=version)
+    if wanted not in (None, version):
+        raise PreconditionFailed(version=version)
 
 
 async def put_reader(session: AsyncSession, *, reader_id: str, slug: str, now: datetime) -> Reader:

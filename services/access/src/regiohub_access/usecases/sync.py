@@ -2,32 +2,33 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_access.domain.chain import DoorEvent
-from regiohub_access.domain.readers import first_opening
 from regiohub_access.reader import wire
 from regiohub_access.repo import events, grants, passes, places
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.repo.visible import check_is_reader
-from regiohub_access.tables import Grant, Hub, Reader
+from regiohub_access.tables import Hub, Reader
 from regiohub_access.usecases.keys import ensure_key, published_keys
-from regiohub_access.usecases.pins import complete, grant_of, pin_table, table_digest
+from regiohub_access.usecases.openings import note_openings
+from regiohub_access.usecases.pins import complete, pin_table, table_digest
 from regiohub_shared import clock
 from regiohub_shared.auth.principal import Principal
-from regiohub_shared.contracts.access import DoorOpened
 from regiohub_shared.db.database import Database
-from regiohub_shared.events.outbox import emit
+from regiohub_shared.log import get_logger
 
 MAX_WAIT_S = 10
 _POLL_S = 0.5
 _LATE = timedelta(minutes=1)
-_MAX_EPOCH = 2**31
+MAX_RESTORES = 16
+"""A reader's epoch may be so far ahead of ours: as many restores as may lie between a backup and today."""
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ async def take_report(
     new = await _new_events(session, reader, request)
     if new:
         placed = _chained(reader, request.chain, new, now)
-        await _note_openings(session, reader.hub, new, now=now)
-        await events.append(session, reader.hub, placed)
+        await events.append(session, reader.hub, await note_openings(session, reader.hub, placed, now=now))
     _remember(reader, request, new, now)
     session.add(reader)
     await _lead_restored(session, reader.hub, request.have)
@@ -122,49 +122,17 @@ def _remember(reader: Reader, request: wire.SyncRequest, new: Sequence[wire.Even
         reader.log_id, reader.log_sequence, reader.log_hash = request.chain, new[-1].seq, new[-1].hash
 
 
-async def _note_openings(session: AsyncSession, hub: str, new: Iterable[wire.Event], *, now: datetime) -> None:
-    """Tell booking of each grant's first opening; an earlier one that arrives later is told again."""
-    opened = await _opened_grants(session, hub, [event for event in new if event.decision == "allowed"])
-    for grant in await grants.lock_many(session, opened):
-        first = first_opening(grant.first_opened_at, opened[grant.id], now=now)
-        if first is not None:
-            grant.first_opened_at, grant.opened_version = first, grant.opened_version + 1
-            session.add(grant)
-            await emit(session, _fact(grant, first), now=clock.real_now())
-
-
-def _fact(grant: Grant, first: datetime) -> DoorOpened:
-    return DoorOpened(
-        grant_id=grant.id, booking_id=grant.booking_id, version=grant.opened_version, first_opened_at=first
-    )
-
-
-async def _opened_grants(session: AsyncSession, hub: str, allowed: Sequence[wire.Event]) -> dict[UUID, datetime]:
-    """Return the earliest opening per grant of this hub; what names no grant here is left out."""
-    by_pass = await events.grants_of_passes(session, hub, [_pass_id(e) for e in allowed if e.pass_id])
-    named = [(by_pass.get(_pass_id(e)) if e.pass_id else grant_of(e.pin_id or ""), e.at) for e in allowed]
-    here = await events.grants_at(session, hub, {grant_id for grant_id, _at in named if grant_id})
-    earliest: dict[UUID, datetime] = {}
-    for grant_id, at in named:
-        if grant_id in here:
-            earliest[grant_id] = min(at, earliest.get(grant_id, at))
-    return earliest
-
-
-def _pass_id(event: wire.Event) -> bytes:
-    try:
-        return bytes.fromhex(event.pass_id or "")
-    except ValueError:
-        return b""
-
-
 async def _lead_restored(session: AsyncSession, slug: str, have: wire.Have) -> None:
     """Raise the epoch if the reader holds higher numbers than we gave: our database was restored from a backup."""
     hub = await places.get_hub(session, slug)
+    if have.epoch > hub.epoch + MAX_RESTORES:
+        # No restore explains it, and following it would use up the numbers.
+        _log.warning("epoch_far_ahead", hub=slug, reported=have.epoch, own=hub.epoch)
+        return
     ahead = have.epoch == hub.epoch and (have.denylist_seq > hub.deny_sequence or have.pins_seq > hub.pins_sequence)
-    if (ahead or have.epoch > hub.epoch) and have.epoch < _MAX_EPOCH:
+    if ahead or have.epoch > hub.epoch:
         hub = await places.lock_hub(session, slug)
-        hub.epoch = max(hub.epoch, have.epoch) + 1
+        hub.epoch = min(max(hub.epoch, have.epoch) + 1, wire.MAX_INT)
         session.add(hub)
         await session.flush()
 

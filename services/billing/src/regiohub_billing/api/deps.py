@@ -4,13 +4,15 @@ from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from regiohub_billing.providers.port import Provider
 from regiohub_billing.usecases.payments import Returns, Shop
+from regiohub_billing.usecases.rendering import Renderer
 from regiohub_shared.auth.deps import PrincipalDep, require
 from regiohub_shared.auth.principal import COUNTY_ADMIN, COUNTY_FINANCE, FINANCE, MEMBER, Principal
 from regiohub_shared.contracts.booking import BookingChanged
+from regiohub_shared.db.database import Database
 from regiohub_shared.problem import NotFound, Unavailable
 
 
@@ -57,7 +59,21 @@ def shop(request: Request, found: ProviderDep) -> Shop:
     return Shop(db=request.app.state.db, provider=found, bookings=request.app.state.bookings, returns=returns)
 
 
+def database(request: Request) -> Database:
+    """Return the database, for what is more than one transaction."""
+    found: Database = request.app.state.db
+    return found
+
+
+def renderer(request: Request) -> Renderer:
+    """Return what makes exports."""
+    found: Renderer = request.app.state.renderer
+    return found
+
+
 ShopDep = Annotated[Shop, Depends(shop)]
+DatabaseDep = Annotated[Database, Depends(database)]
+RendererDep = Annotated[Renderer, Depends(renderer)]
 MemberDep = Annotated[Principal, Depends(require(MEMBER))]
 FinanceDep = Annotated[Principal, Depends(require(FINANCE, COUNTY_FINANCE))]
 CountyAdminDep = Annotated[Principal, Depends(require(COUNTY_ADMIN))]
@@ -68,3 +84,10 @@ def check_finance(caller: Principal, operator: str) -> None:
     """A town's finance office sees its own books; another's are as if they were not there (404)."""
     if not caller.is_finance_of(operator):
         raise NotFound("This operator keeps no books here.")
+
+
+def link_next(request: Request, response: Response, cursor: str | None) -> None:
+    """Send ``Link: <…>; rel="next"`` beside ``next``; relative, since the gateway has another path."""
+    if cursor is not None:
+        query = request.url.include_query_params(cursor=cursor).query
+        response.headers["Link"] = f'<?{query}>; rel="next"'

@@ -42,5 +42,5 @@ async def export_subject(sub: Sub, _caller: ServiceDep, session: SessionDep) -> 
 @router.delete("/internal/subjects/{sub}", summary="Forget a member", status_code=204)
 async def erase_subject(sub: Sub, _caller: ServiceDep, session: SessionDep) -> Response:
     """Cuts the tie to the member; issued documents stay for as long as the law wants them."""
-    await repo.erase_subject(session, sub, f"erased:{new_id()}")
+    await repo.erase_subject(session, sub, f"{repo.ERASED}{new_id()}")
     return Response(status_code=204)

@@ -36,9 +36,11 @@ def chain_hash(previous: str, content: Mapping[str, Any]) -> str:
     return hashlib.sha256(previous.encode("ascii") + b"\n" + canonical_json(content)).hexdigest()
 
 
-def first_break(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> int | None:
-    """Return the position of the first row ``(previous, hash, content)`` that does not fit, or None."""
-    expected = GENESIS
+def first_break(rows: Iterable[tuple[str, str, Mapping[str, Any]]], expected: str = GENESIS) -> int | None:
+    """Return the position of the first row ``(previous, hash, content)`` that does not fit, or None.
+
+    ``expected`` is the hash of the row before the first one.
+    """
     for position, (previous, own, content) in enumerate(rows):
         if previous != expected or own != chain_hash(previous, content):
             return position

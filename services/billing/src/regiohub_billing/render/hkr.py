@@ -2,15 +2,17 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from regiohub_billing.domain.hkr import Record
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BY_HAND = str.maketrans(
     {
         "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ħ": "h", "Ħ": "H", "ı": "i", "ĸ": "k", "ŋ": "n", "Ŋ": "N",
@@ -29,6 +31,8 @@ class Column:
     source: str
     kind: Literal["text", "amount", "date", "number"] = "text"
     length: int = 0
+    rest: str = ""
+    """The record's attribute that takes what is too long for this column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +51,23 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A text that the target encoding cannot write, and what stands in its place."""
+    """A text that does not stand in the file as it is, and what stands in its place."""
 
     position: int
     column: str
     original: str
     written: str
+    reason: Literal["encoding", "length"]
+    """The encoding lacks a character, or the column is too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The bytes and what had to be replaced in them."""
+    """The bytes, their cells (without the header), and what had to be replaced in them."""
 
     content: bytes
-    replaced: list[Replaced] = field(default_factory=list)
+    rows: list[list[str]]
+    replaced: list[Replaced]
 
 
 DEFAULT = Profile(
@@ -81,7 +88,7 @@ DEFAULT = Profile(
         Column("BezugBelegNr", "refers_number"),
         Column("Kassenzeichen", "cash_sign"),
         Column("Debitor", "debtor"),
-        Column("Name1", "name1", length=80),
+        Column("Name1", "name1", length=80, rest="name2"),
         Column("Name2", "name2", length=80),
         Column("Straße", "street", length=80),
         Column("PLZ", "postcode", length=10),
@@ -109,20 +116,15 @@ def file_name(mandant: str, day: date, number: int) -> str:
 
 
 def write(records: Sequence[Record], profile: Profile = DEFAULT) -> File:
-    """Return the file's bytes and the list of texts that had to be transliterated."""
+    """Return the file's bytes, its cells, and the list of texts that had to be replaced."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=profile.delimiter, lineterminator=profile.newline)
     if profile.header:
         writer.writerow([column.title for column in profile.columns])
-    rows, replaced = cells(records, profile)
-    writer.writerows(rows)
-    return File(out.getvalue().encode(profile.encoding), replaced)
-
-
-def cells(records: Sequence[Record], profile: Profile = DEFAULT) -> tuple[list[list[str]], list[Replaced]]:
-    """Return the cells exactly as the file will hold them, for a preview."""
     replaced: list[Replaced] = []
-    return [_row(record, profile, replaced) for record in records], replaced
+    rows = [_row(record, profile, replaced) for record in records]
+    writer.writerows(rows)
+    return File(out.getvalue().encode(profile.encoding), rows, replaced)
 
 
 def neutralise(text: str) -> str:
@@ -130,19 +132,44 @@ def neutralise(text: str) -> str:
 
     Control characters become spaces first, since a tab or line break in front would hide the mark.
     """
-    flat = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text).strip()
+    flat = _CONTROL.sub(" ", text).strip()
     return f"'{flat}" if flat.startswith(_FORMULA_STARTS) else flat
 
 
 def transliterate(text: str, encoding: str) -> str:
     """Return the text with each character that the encoding lacks replaced by its nearest one, else ``?``."""
+    if text.isascii():
+        return text
     composed = unicodedata.normalize("NFC", text)
+    if _fits(composed, encoding):
+        return composed
     return "".join(char if _fits(char, encoding) else _nearest(char, encoding) for char in composed)
 
 
 def _row(record: Record, profile: Profile, replaced: list[Replaced]) -> list[str]:
-    values = asdict(record)
-    return [_cell(values[column.source], column, profile, record.position, replaced) for column in profile.columns]
+    record = _spread(record, profile)
+    return [
+        _cell(getattr(record, column.source), column, profile, record.position, replaced) for column in profile.columns
+    ]
+
+
+def _spread(record: Record, profile: Profile) -> Record:
+    """Move what is too long for a column to the one that takes its rest, at a space if there is one."""
+    for column in profile.columns:
+        if not column.rest or getattr(record, column.rest):
+            continue
+        text = neutralise(transliterate(getattr(record, column.source), profile.encoding))
+        if len(text) > column.length:
+            head, tail = _break(" ".join(getattr(record, column.source).split()), column.length - 1)
+            changes: dict[str, Any] = {column.source: head, column.rest: tail}
+            record = replace(record, **changes)
+    return record
+
+
+def _break(text: str, length: int) -> tuple[str, str]:
+    at = text.rfind(" ", 0, length + 1)
+    at = at if at > 0 else length
+    return text[:at], text[at:].lstrip()
 
 
 def _cell(value: object, column: Column, profile: Profile, position: int, replaced: list[Replaced]) -> str:
@@ -154,13 +181,19 @@ def _cell(value: object, column: Column, profile: Profile, position: int, replac
         return value.strftime(profile.date_format)
     if column.kind == "number":
         return str(value)
+    return _text(str(value), column, profile, position, replaced)
+
+
+def _text(original: str, column: Column, profile: Profile, position: int, replaced: list[Replaced]) -> str:
     # The nearest character of a full-width "＝" is "=": what is dangerous is judged after the replacement.
-    original = str(value)
     written = transliterate(original, profile.encoding)
-    if written != unicodedata.normalize("NFC", original):
-        replaced.append(Replaced(position, column.title, original, written))
     safe = neutralise(written)
-    return safe[: column.length] if column.length else safe
+    if column.length and len(safe) > column.length:
+        safe = safe[: column.length]
+        replaced.append(Replaced(position, column.title, original, safe, "length"))
+    elif written != original and written != unicodedata.normalize("NFC", original):
+        replaced.append(Replaced(position, column.title, original, written, "encoding"))
+    return safe
 
 
 def _fits(text: str, encoding: str) -> bool:

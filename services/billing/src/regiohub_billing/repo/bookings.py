@@ -14,6 +14,8 @@ from regiohub_billing.domain.payment import UNPAID
 from regiohub_billing.tables import Charge, ClearingItem, Document, Payment, Refund
 from regiohub_shared.auth.principal import Principal
 
+ERASED = "erased:"
+"""How the alias of a forgotten member begins."""
 ENDED = ("rejected", "expired", "cancelled", "no_show", "completed")
 
 
@@ -144,22 +146,34 @@ async def note_clearing(session: AsyncSession, item: ClearingItem) -> None:
 
 
 async def resolve_clearing(session: AsyncSession, kind: str, source: str, *, now: datetime) -> None:
-    """Take a case off the open list."""
+    """Take a case off the open list, because its reason went away."""
     statement = (
         update(ClearingItem)
         .where(
             col(ClearingItem.kind) == kind, col(ClearingItem.source) == source, col(ClearingItem.resolved_at).is_(None)
         )
-        .values(resolved_at=now)
+        .values(resolved_at=now, resolved_by="system")
     )
     await session.execute(statement)
 
 
+async def find_clearing(session: AsyncSession, case_id: UUID) -> ClearingItem | None:
+    """Return one case."""
+    return await session.get(ClearingItem, case_id)
+
+
+async def lock_clearing(session: AsyncSession, case_id: UUID) -> ClearingItem:
+    """Return a case that is known to exist, locked."""
+    query = select(ClearingItem).where(col(ClearingItem.id) == case_id).with_for_update()
+    return (await session.exec(query.execution_options(populate_existing=True))).one()
+
+
 async def list_clearing(
-    session: AsyncSession, operators: Sequence[str] | None, *, after: UUID | None, limit: int
+    session: AsyncSession, operators: Sequence[str] | None, *, resolved: bool, after: UUID | None, limit: int
 ) -> Sequence[ClearingItem]:
-    """Return open cases, newest first; ``None`` means all, also those that belong to no operator."""
-    query = select(ClearingItem).where(col(ClearingItem.resolved_at).is_(None))
+    """Return open or closed cases, newest first; ``None`` means all, also those that belong to no operator."""
+    at = col(ClearingItem.resolved_at)
+    query = select(ClearingItem).where(at.is_not(None) if resolved else at.is_(None))
     if operators is not None:
         query = query.where(col(ClearingItem.operator).in_(operators))
     if after is not None:
@@ -188,15 +202,21 @@ async def subject_data(session: AsyncSession, sub: str) -> dict[str, list[dict[s
     }
 
 
+_NO_LONGER_NEEDED = (
+    "(status IN ('failed', 'expired') OR refunded_cents > 0 "
+    "OR EXISTS (SELECT 1 FROM document d WHERE d.payment_id = payment.id))"
+)
+"""A buyer is needed while money may become an invoice; afterwards only the issued document keeps it."""
 _ERASE = (
     "UPDATE charge SET sub = :alias WHERE sub = :sub",
-    # A buyer is still needed while money may become an invoice; afterwards only the issued document keeps it.
-    (
-        "UPDATE payment SET buyer = '{}' WHERE sub = :sub AND (status IN ('failed', 'expired') OR refunded_cents > 0 "
-        "OR EXISTS (SELECT 1 FROM document d WHERE d.payment_id = payment.id))"
-    ),
+    f"UPDATE payment SET buyer = '{{}}' WHERE sub = :sub AND {_NO_LONGER_NEEDED}",
     "UPDATE payment SET sub = :alias WHERE sub = :sub",
     "DELETE FROM idempotency_key WHERE sub = :sub",
+    # Facts that were delivered and those still under way: no receiver reads the member from them.
+    "UPDATE outbox SET data = data || jsonb_build_object('sub', CAST(:alias AS text)) WHERE data ->> 'sub' = :sub",
+)
+_FORGET_BUYERS = text(
+    f"UPDATE payment SET buyer = '{{}}' WHERE sub LIKE '{ERASED}%' AND buyer <> '{{}}' AND {_NO_LONGER_NEEDED}"
 )
 
 
@@ -204,3 +224,8 @@ async def erase_subject(session: AsyncSession, sub: str, alias: str) -> None:
     """Cut the tie between money and member; issued documents stay as the law wants them (8 and 10 years)."""
     for statement in _ERASE:
         await session.execute(text(statement), {"sub": sub, "alias": alias} if ":alias" in statement else {"sub": sub})
+
+
+async def forget_buyers(session: AsyncSession) -> None:
+    """Drop the name and address of erased members where they have become unneeded since."""
+    await session.execute(_FORGET_BUYERS)

@@ -123,13 +123,9 @@ async def forget_key(session: AsyncSession, *, sub: str, route: str, key: str) -
         await session.delete(found)
 
 
-_OLD = (
-    "DELETE FROM idempotency_key WHERE created_at <= :keys",
-    "DELETE FROM stripe_event WHERE handled_at <= :events",
-)
+_OLD_EVENTS = text("DELETE FROM stripe_event WHERE handled_at <= :before")
 
 
-async def drop_old(session: AsyncSession, *, now: datetime) -> None:
-    """Forget answers after two days and handled webhooks after Stripe's own 30 days."""
-    await session.execute(text(_OLD[0]), {"keys": now - timedelta(days=2)})
-    await session.execute(text(_OLD[1]), {"events": now - timedelta(days=30)})
+async def drop_old_events(session: AsyncSession, *, now: datetime) -> None:
+    """Forget handled webhooks after Stripe's own 30 days."""
+    await session.execute(_OLD_EVENTS, {"before": now - timedelta(days=30)})

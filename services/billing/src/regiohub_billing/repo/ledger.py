@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, exists, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,7 +21,6 @@ from regiohub_billing.tables import (
     ExportRow,
     JournalEntry,
     JournalLine,
-    Payment,
     Seller,
     TaxRuleRow,
 )
@@ -35,6 +37,12 @@ class Taken:
 async def find_seller(session: AsyncSession, operator: str) -> Seller | None:
     """Return the seller of an operator."""
     return await session.get(Seller, operator)
+
+
+async def add_seller(session: AsyncSession, values: dict[str, Any]) -> bool:
+    """Insert unless another transaction was first; return whether we were."""
+    statement = insert(Seller).values(**values).on_conflict_do_nothing().returning(col(Seller.operator))
+    return (await session.execute(statement)).one_or_none() is not None
 
 
 async def lock_seller(session: AsyncSession, operator: str) -> Seller | None:
@@ -152,33 +160,57 @@ async def find_entry(session: AsyncSession, kind: str, source_id: UUID) -> Journ
     return (await session.exec(query)).one_or_none()
 
 
-async def entry_lines(session: AsyncSession, entry_id: UUID) -> Sequence[JournalLine]:
-    """Return an entry's lines."""
-    query = select(JournalLine).where(col(JournalLine.entry_id) == entry_id).order_by(col(JournalLine.position))
-    return (await session.exec(query)).all()
+async def entry_lines(session: AsyncSession, entry_ids: Sequence[UUID]) -> dict[UUID, list[JournalLine]]:
+    """Return the lines of each entry."""
+    query = select(JournalLine).where(col(JournalLine.entry_id).in_(entry_ids))
+    found: dict[UUID, list[JournalLine]] = {entry_id: [] for entry_id in entry_ids}
+    for line in (await session.exec(query.order_by(col(JournalLine.entry_id), col(JournalLine.position)))).all():
+        found[line.entry_id].append(line)
+    return found
 
 
-async def list_unexported(session: AsyncSession, operator: str, *, limit: int) -> Sequence[JournalEntry]:
-    """Return the entries that stand in no batch yet, in the order of the books."""
+async def list_unexported(
+    session: AsyncSession, operator: str, *, test: bool, after: int, limit: int
+) -> Sequence[JournalEntry]:
+    """Return the real or the sandbox entries that stand in no batch yet, behind serial ``after``, in their order."""
     exported = exists().where(col(ExportRow.entry_id) == col(JournalEntry.id))
     query = (
         select(JournalEntry)
-        .where(col(JournalEntry.operator) == operator, ~exported)
-        .order_by(col(JournalEntry.id))
+        .where(
+            col(JournalEntry.operator) == operator,
+            col(JournalEntry.test).is_(test),
+            col(JournalEntry.serial) > after,
+            ~exported,
+        )
+        .order_by(col(JournalEntry.serial))
         .limit(limit)
     )
     return (await session.exec(query)).all()
 
 
+_ANY_EXPORTED = text("SELECT EXISTS (SELECT 1 FROM export_row WHERE entry_id = ANY (CAST(:entries AS uuid[])))")
+_ADD_ROWS = text(
+    "INSERT INTO export_row (entry_id, part, batch_id, position) SELECT entry_id, part, :batch_id, position "
+    "FROM unnest(CAST(:entries AS uuid[]), CAST(:parts AS integer[]), CAST(:positions AS integer[])) "
+    "AS t (entry_id, part, position)"
+)
+
+
+async def any_exported(session: AsyncSession, entries: Sequence[UUID]) -> bool:
+    """Say whether one of these entries stands in a batch already."""
+    return bool((await session.execute(_ANY_EXPORTED, {"entries": list(entries)})).scalar_one())
+
+
+async def add_export_rows(session: AsyncSession, batch_id: UUID, rows: Sequence[tuple[UUID, int, int]]) -> None:
+    """Note where each part of each entry stands: ``(entry, part, position)``."""
+    entries, parts, positions = ([row[n] for row in rows] for n in range(3))
+    names = {"batch_id": batch_id, "entries": entries, "parts": parts, "positions": positions}
+    await session.execute(_ADD_ROWS, names)
+
+
 async def documents_of_payments(session: AsyncSession, payment_ids: Sequence[UUID]) -> Sequence[Document]:
     """Return the documents for these payments."""
     return (await session.exec(select(Document).where(col(Document.payment_id).in_(payment_ids)))).all()
-
-
-async def provider_ids(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the provider's id of each payment."""
-    query = select(Payment.id, Payment.provider_payment_id).where(col(Payment.id).in_(payment_ids))
-    return dict((await session.exec(query)).all())
 
 
 async def find_batch(session: AsyncSession, batch_id: UUID) -> ExportBatch | None:
@@ -189,32 +221,10 @@ async def find_batch(session: AsyncSession, batch_id: UUID) -> ExportBatch | Non
 async def list_batches(
     session: AsyncSession, operator: str, *, before: int | None, limit: int
 ) -> Sequence[ExportBatch]:
-    """Return an operator's batches, newest first."""
-    query = select(ExportBatch).where(col(ExportBatch.operator) == operator)
+    """Return an operator's batches without their files, newest first."""
+    # SQLModel's rows do not show their columns to the type checker.
+    slim = defer(ExportBatch.content)  # type: ignore[arg-type]
+    query = select(ExportBatch).options(slim).where(col(ExportBatch.operator) == operator)
     if before is not None:
         query = query.where(col(ExportBatch.number) < before)
     return (await session.exec(query.order_by(col(ExportBatch.number).desc()).limit(limit))).all()
-
-
-async def series_of_documents(session: AsyncSession) -> list[tuple[str, str]]:
-    """Return every (operator, series) of issued documents."""
-    query = select(Document.operator, Document.series).distinct()
-    return list((await session.exec(query)).all())
-
-
-async def series_of_journal(session: AsyncSession) -> list[tuple[str, str]]:
-    """Return every (operator, series) of the journal."""
-    query = select(JournalEntry.operator, JournalEntry.series).distinct()
-    return list((await session.exec(query)).all())
-
-
-async def documents_in(session: AsyncSession, operator: str, series: str) -> Sequence[Document]:
-    """Return the documents of a series in the order of their numbers."""
-    query = select(Document).where(col(Document.operator) == operator, col(Document.series) == series)
-    return (await session.exec(query.order_by(col(Document.serial)))).all()
-
-
-async def entries_in(session: AsyncSession, operator: str, series: str) -> Sequence[JournalEntry]:
-    """Return the entries of a series in the order of their numbers."""
-    query = select(JournalEntry).where(col(JournalEntry.operator) == operator, col(JournalEntry.series) == series)
-    return (await session.exec(query.order_by(col(JournalEntry.serial)))).all()

@@ -1,31 +1,61 @@
-"""Walk the hash chains of documents and journal: what was issued is what stands there."""
+"""Walk the hash chains of documents and journal: what was issued is what stands there, up to the last number given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_billing.domain.chain import first_break
+from regiohub_billing.domain.chain import GENESIS, first_break
+from regiohub_billing.repo import chains
 from regiohub_billing.repo import ledger as repo
 
 from . import ledger
 
+_PAGE = 500
+Row = tuple[int, str, str, Mapping[str, Any]]
+"""Serial, hash of the row before, own hash, content."""
+
 
 async def broken_chains(session: AsyncSession) -> list[dict[str, str | int]]:
-    """Return the first row that does not fit of each broken chain; an empty list means all is well."""
+    """Return the first serial that is missing or does not fit of each broken chain; an empty list: all is well."""
     broken: list[dict[str, str | int]] = []
-    for operator, series in await repo.series_of_documents(session):
-        documents = await repo.documents_in(session, operator, series)
-        lines = await repo.document_lines(session, [document.id for document in documents])
-        rows = [(d.prev_hash, d.hash, ledger.document_content(d, lines[d.id])) for d in documents]
-        serials = [d.serial for d in documents]
-        broken += _report(operator, series, serials, first_break(rows))
-    for operator, series in await repo.series_of_journal(session):
-        entries = await repo.entries_in(session, operator, series)
-        content = [ledger.entry_content(entry, await repo.entry_lines(session, entry.id)) for entry in entries]
-        chained = [(e.prev_hash, e.hash, c) for e, c in zip(entries, content, strict=True)]
-        broken += _report(operator, series, [e.serial for e in entries], first_break(chained))
+    for end in await chains.ends(session):
+        serial = await _first_wrong(session, end)
+        if serial is not None:
+            broken.append({"operator": end.operator, "series": end.series, "serial": serial})
     return broken
 
 
-def _report(operator: str, series: str, serials: list[int], position: int | None) -> list[dict[str, str | int]]:
-    gap = next((n for n, serial in enumerate(serials) if serial != serials[0] + n), None)
-    found = min((x for x in (position, gap) if x is not None), default=None)
-    return [] if found is None else [{"operator": operator, "series": series, "serial": serials[found]}]
+async def _first_wrong(session: AsyncSession, end: chains.End) -> int | None:
+    serial, previous = 0, GENESIS
+    while serial < end.last_number:
+        page = await (_entries if end.journal else _documents)(session, end, serial)
+        # What was looked at is let go, or ten years of books would pile up in memory.
+        session.expunge_all()
+        wrong = _wrong_in(page, serial, previous)
+        if wrong is not None:
+            return wrong
+        if not page:
+            break
+        serial, previous = page[-1][0], page[-1][2]
+    # A tail that was cut off leaves a chain that fits in itself: the counter knows where it ended.
+    return None if (serial, previous) == (end.last_number, end.last_hash) else serial + 1
+
+
+def _wrong_in(page: Sequence[Row], serial: int, previous: str) -> int | None:
+    gap = next((n for n, row in enumerate(page) if row[0] != serial + 1 + n), None)
+    unfit = first_break([row[1:] for row in page], previous)
+    found = [n for n in (gap, unfit) if n is not None]
+    return page[min(found)][0] if found else None
+
+
+async def _documents(session: AsyncSession, end: chains.End, after: int) -> list[Row]:
+    page = await chains.documents(session, end, after=after, limit=_PAGE)
+    lines = await repo.document_lines(session, [document.id for document in page])
+    return [(d.serial, d.prev_hash, d.hash, ledger.document_content(d, lines[d.id])) for d in page]
+
+
+async def _entries(session: AsyncSession, end: chains.End, after: int) -> list[Row]:
+    page = await chains.entries(session, end, after=after, limit=_PAGE)
+    lines = await repo.entry_lines(session, [entry.id for entry in page])
+    return [(e.serial, e.prev_hash, e.hash, ledger.entry_content(e, lines[e.id])) for e in page]

@@ -1,7 +1,10 @@
-"""Hand the books to a treasury: preview, then an immutable batch in which each entry stands once, ever."""
+"""Hand the books to a treasury: preview, then an immutable batch in which each entry stands once, ever.
 
-import hashlib
-from collections.abc import Sequence
+Read (one transaction) → render (none, see ``rendering``) → write under the seller's lock, if what was read still
+stands. Entries and documents never change, so only a rival's batch or another seller's version can spoil it.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -10,18 +13,23 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.document import INVOICE, supply_date
-from regiohub_billing.domain.hkr import Booked, Part, Party, Record, frame, records, total_cents
+from regiohub_billing.domain.hkr import Booked, Party
 from regiohub_billing.domain.journal import EntryKind
-from regiohub_billing.render import hkr
+from regiohub_billing.render import batch, hkr
 from regiohub_billing.repo import ledger as repo
-from regiohub_billing.tables import Document, ExportBatch, ExportRow, JournalEntry, Seller
+from regiohub_billing.tables import Document, ExportBatch, JournalEntry
+from regiohub_shared.db.database import Database
+from regiohub_shared.idempotency import Attempt, Stored, find_stored, store
 from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Conflict, NotFound
 
-from . import ledger
+from .rendering import Renderer
 
-_MAX_ENTRIES = 5000
+MAX_ENTRIES = 5000
+"""Of one batch; what waits beyond goes into the next."""
+_PAGE = 250
 _MAX_NAMED = 20
+_ROUNDS = 3
 
 
 class SandboxDocuments(Conflict):
@@ -38,92 +46,151 @@ class NothingToExport(Conflict):
     title = "There is nothing to export"
 
 
+class ExportOvertaken(Conflict):
+    """Others exported or changed the seller again and again while this batch was being made."""
+
+    type = "export-overtaken"
+    title = "The books changed while the export was made"
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a batch would hold now."""
+    """What a batch would hold, as it was read."""
 
-    seller: Seller
-    parts: tuple[Part, ...]
-    framed: tuple[Record, ...]
+    operator: str
+    seller_version: int
+    order: batch.Order
     blocking: tuple[str, ...]
-    """Numbers of sandbox documents or entries that forbid a productive export."""
-
-    @property
-    def profile(self) -> hkr.Profile:
-        """The seller's file profile."""
-        return hkr.PROFILES[self.seller.hkr_profile]
-
-    @property
-    def sum_cents(self) -> int:
-        """Sum of all amounts."""
-        return total_cents(self.parts)
+    """Numbers of the first sandbox documents or entries that forbid a productive export."""
 
 
-async def preview(session: AsyncSession, *, operator: str, productive: bool, now: datetime) -> Draft:
-    """Return what an export made now would hold; raises ``NotFound`` for an operator without a seller."""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an export made now would hold."""
+
+    operator: str
+    made: batch.Made
+    blocking: tuple[str, ...]
+
+
+async def read(session: AsyncSession, *, operator: str, productive: bool, now: datetime, rows: int = 0) -> Draft:
+    """Read what waits; raises ``NotFound`` for an operator without a seller.
+
+    A productive batch holds real entries, any other one sandbox entries: a trial never uses up the real ones.
+    """
     seller = await repo.find_seller(session, operator)
     if seller is None:
         raise NotFound("This operator keeps no books here.")
-    return await _draft(session, seller, productive=productive, now=now)
+    order = batch.Order(
+        booked=tuple(await _waiting(session, operator, test=not productive)), accounts=seller.accounts,
+        seller=seller.name, profile=seller.hkr_profile, day=supply_date(now), test=not productive, rows=rows,
+    )  # fmt: skip
+    return Draft(operator, seller.version, order, await _blocking(session, operator) if productive else ())
 
 
-async def export(session: AsyncSession, *, operator: str, productive: bool, sub: str, now: datetime) -> ExportBatch:
-    """Write a batch; raises :class:`SandboxDocuments` or :class:`NothingToExport`."""
-    seller = await repo.lock_seller(session, operator)
-    if seller is None:
-        raise NotFound("This operator keeps no books here.")
-    draft = await _draft(session, seller, productive=productive, now=now)
+async def preview(
+    db: Database, renderer: Renderer, *, operator: str, productive: bool, now: datetime, rows: int
+) -> Preview:
+    """Return what an export made now would hold, with the file's first rows."""
+    async with db.session() as session:
+        draft = await read(session, operator=operator, productive=productive, now=now, rows=rows)
+    return Preview(operator, await renderer.make(draft.order), draft.blocking)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who asks for which batch, under which key."""
+
+    operator: str
+    productive: bool
+    sub: str
+    key: Attempt
+
+
+async def export(
+    db: Database,
+    renderer: Renderer,
+    wanted: Wanted,
+    *,
+    answer: Callable[[ExportBatch], dict[str, Any]],
+    now: datetime,
+    real_now: datetime,
+) -> Stored:
+    """Make a batch and return ``answer`` for it, or the stored answer of this key.
+
+    Raises :class:`SandboxDocuments`, :class:`NothingToExport`, :class:`ExportOvertaken` or ``RenderingBusy``.
+    """
+    for _ in range(_ROUNDS):
+        async with db.session() as session:
+            stored = await find_stored(session, wanted.key)
+            if stored is not None:
+                return stored
+            draft = await read(session, operator=wanted.operator, productive=wanted.productive, now=now)
+        made = await _render(renderer, draft)
+        async with db.session() as session:
+            stored = await find_stored(session, wanted.key)
+            batch_row = None if stored else await _save(session, draft, made, sub=wanted.sub, now=now)
+            if batch_row is not None:
+                stored = Stored(201, answer(batch_row))
+                await store(session, wanted.key, stored, now=real_now)
+        if stored is not None:
+            return stored
+    raise ExportOvertaken(headers={"Retry-After": "2"})
+
+
+async def _render(renderer: Renderer, draft: Draft) -> batch.Made:
     if draft.blocking:
         raise SandboxDocuments(
-            "Export them once with productive=false, then repeat this.", numbers=list(draft.blocking[:_MAX_NAMED])
+            "Export them once with productive=false, then repeat this.", numbers=list(draft.blocking)
         )
-    if not draft.parts:
+    if not draft.order.booked:
         raise NothingToExport
-    batch = await _batch(session, draft, productive=productive, sub=sub, now=now)
-    session.add(batch)
-    await session.flush()
-    session.add_all(
-        ExportRow(entry_id=UUID(part.entry_id), part=part.part, batch_id=batch.id, position=part.record.position)
-        for part in draft.parts
-    )
-    await session.flush()
-    return batch
+    return await renderer.make(draft.order)
 
 
-async def _batch(session: AsyncSession, draft: Draft, *, productive: bool, sub: str, now: datetime) -> ExportBatch:
-    taken = await repo.take_number(session, draft.seller.operator, "HKR")
-    file = hkr.write(draft.framed, draft.profile)
-    mandant = ledger.accounts_of(draft.seller).mandant
+async def _save(
+    session: AsyncSession, draft: Draft, made: batch.Made, *, sub: str, now: datetime
+) -> ExportBatch | None:
+    """Write the batch under the seller's lock, or return None if what was read does not stand any more."""
+    seller = await repo.lock_seller(session, draft.operator)
+    entries = [UUID(entry.entry_id) for entry in draft.order.booked]
+    if seller is None or seller.version != draft.seller_version or await repo.any_exported(session, entries):
+        return None
+    if not draft.order.test and await _blocking(session, draft.operator):
+        return None
+    taken = await repo.take_number(session, draft.operator, "HKR")
+    row = _row(draft, made, taken.number, sub=sub, now=now)
+    session.add(row)
+    await session.flush()
+    await repo.add_export_rows(session, row.id, [(UUID(p.entry_id), p.part, p.position) for p in made.places])
+    return row
+
+
+def _row(draft: Draft, made: batch.Made, number: int, *, sub: str, now: datetime) -> ExportBatch:
     return ExportBatch(
-        id=new_id(),
-        operator=draft.seller.operator,
-        number=taken.number,
-        productive=productive,
-        profile=draft.profile.name,
-        file_name=hkr.file_name(mandant, supply_date(now), taken.number),
-        content=file.content,
-        sha256=hashlib.sha256(file.content).hexdigest(),
-        row_count=len(draft.parts),
-        sum_cents=draft.sum_cents,
-        replaced=[asdict(item) for item in file.replaced],
-        created_by=sub,
-        created_at=now,
-    )
+        id=new_id(), operator=draft.operator, number=number, productive=not draft.order.test, profile=made.profile,
+        file_name=hkr.file_name(made.mandant, draft.order.day, number), content=made.content, sha256=made.sha256,
+        row_count=made.row_count, sum_cents=made.sum_cents, replaced=[asdict(item) for item in made.replaced],
+        created_by=sub, created_at=now,
+    )  # fmt: skip
 
 
-async def _draft(session: AsyncSession, seller: Seller, *, productive: bool, now: datetime) -> Draft:
-    """A productive batch holds real entries, any other one sandbox entries: a trial never uses up the real ones."""
-    entries = await repo.list_unexported(session, seller.operator, limit=_MAX_ENTRIES)
-    chosen = [entry for entry in entries if entry.test is not productive]
-    booked = await _booked(session, chosen)
-    accounts = ledger.accounts_of(seller)
-    parts = records(booked, accounts)
-    framed = frame(parts, accounts, seller.name, supply_date(now), test=not productive)
-    blocking = await _numbers(session, [entry for entry in entries if entry.test]) if productive else ()
-    return Draft(seller, tuple(parts), tuple(framed), blocking)
+async def _waiting(session: AsyncSession, operator: str, *, test: bool) -> list[Booked]:
+    """Page by page, so that the loop can breathe."""
+    found: list[Booked] = []
+    after = 0
+    while len(found) < MAX_ENTRIES:
+        limit = min(_PAGE, MAX_ENTRIES - len(found))
+        page = await repo.list_unexported(session, operator, test=test, after=after, limit=limit)
+        found += await _booked(session, page)
+        if len(page) < limit:
+            break
+        after = page[-1].serial
+    return found
 
 
-async def _numbers(session: AsyncSession, entries: Sequence[JournalEntry]) -> tuple[str, ...]:
+async def _blocking(session: AsyncSession, operator: str) -> tuple[str, ...]:
+    entries = await repo.list_unexported(session, operator, test=True, after=0, limit=_MAX_NAMED)
     documents = await repo.documents_of_payments(session, list({entry.payment_id for entry in entries}))
     names = {document.id: document.number for document in documents}
     return tuple(
@@ -158,10 +225,5 @@ def _number(document: Document | None) -> str:
 
 
 def _party(buyer: dict[str, Any]) -> Party:
-    return Party(
-        name=buyer.get("name", ""),
-        street=buyer.get("street", ""),
-        postcode=buyer.get("postcode", ""),
-        city=buyer.get("city", ""),
-        country=buyer.get("country", ""),
-    )
+    names = ("name", "street", "postcode", "city", "country")
+    return Party(**{name: buyer.get(name, "") for name in names})

@@ -21,10 +21,9 @@ from regiohub_billing.tables import Payment, ProviderIntent
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
-from regiohub_shared.ids import new_id
 from regiohub_shared.log import get_logger
 
-from . import outcomes, settling
+from . import outcomes, planning
 
 _log = get_logger(__name__)
 KEY_LIFE = timedelta(hours=23)
@@ -117,7 +116,7 @@ async def _apply(session: AsyncSession, intent: ProviderIntent, payment: Payment
     elif isinstance(answer, RefundSeen) and intent.refund_id is not None:
         await outcomes.apply_refund(session, intent.refund_id, answer, now=now)
     elif intent.kind == "checkout" and payment.status == PaymentStatus.CREATED:
-        payment.status = PaymentStatus.FAILED
+        outcomes.move(payment, PaymentStatus.FAILED)
     elif intent.kind == "refund" and intent.refund_id is not None:
         await _refund_not_made(session, intent, payment, answer, now=now)
     await session.flush()
@@ -132,7 +131,7 @@ async def _refund_not_made(
     if isinstance(answer, Refusal):
         await outcomes.fail_refund(session, refund.id, answer.why, now=now)
     else:
-        session.add(settling.refund_intent(payment, refund, attempt=intent.attempt + 1, now=real_now()))
+        session.add(planning.refund_intent(payment, refund, attempt=intent.attempt + 1, now=real_now()))
 
 
 async def work_due(db: Database, provider: Provider) -> int:
@@ -168,25 +167,9 @@ async def _end(session: AsyncSession, booking_id: UUID) -> None:
     await repo.lock_charge(session, booking_id)
     for payment in await repo.lock_payments(session, booking_id):
         if payment.status in (PaymentStatus.OPEN, PaymentStatus.PROCESSING):
-            await _plan_expiry(session, payment)
+            await planning.plan_expiry(session, payment)
         elif payment.status == PaymentStatus.CREATED:
             await _drop_uncalled(session, payment)
-
-
-async def _plan_expiry(session: AsyncSession, payment: Payment) -> None:
-    """One open call at a time; one that ended without closing the page is tried anew after five minutes."""
-    now = real_now()
-    last = await calls.last_intent(session, payment.id, "expire")
-    if last is not None and (last.state == "pending" or now - last.created_at < timedelta(minutes=5)):
-        return
-    attempt = last.attempt + 1 if last else 1
-    session.add(
-        ProviderIntent(
-            id=new_id(), kind="expire", payment_id=payment.id, refund_id=None, attempt=attempt,
-            idempotency_key=f"ex:{payment.id}:{attempt}", request={}, state="pending", next_at=now, created_at=now,
-        )
-    )  # fmt: skip
-    await session.flush()
 
 
 async def _drop_uncalled(session: AsyncSession, payment: Payment) -> None:
@@ -194,7 +177,7 @@ async def _drop_uncalled(session: AsyncSession, payment: Payment) -> None:
     last = await calls.last_intent(session, payment.id, "checkout")
     if last is not None and last.state == "pending" and last.first_called_at is None:
         last.state, last.finished_at = "refused", real_now()
-        payment.status = PaymentStatus.EXPIRED
+        outcomes.move(payment, PaymentStatus.EXPIRED)
         await session.flush()
 
 

@@ -37,6 +37,9 @@ from regiohub_billing.tables import Charge, Document, DocumentLine, JournalEntry
 from regiohub_shared.ids import new_id
 from regiohub_shared.money import CURRENCY
 
+_NOBODY = {"name": "", "street": "", "postcode": "", "city": "", "country": "DE"}
+"""The buyer on an invoice for a member who was erased before."""
+
 
 def accounts_of(seller: Seller) -> Accounts:
     """Return the seller's accounts; what is not set keeps its default."""
@@ -78,7 +81,7 @@ async def post_refund_failed(session: AsyncSession, payment: Payment, refund: Re
     if booked is None:
         return
     await open_books(session, payment.operator)
-    lines = await repo.entry_lines(session, booked.id)
+    lines = (await repo.entry_lines(session, [booked.id]))[booked.id]
     postings = mirror([Posting(x.account, x.debit_cents, x.credit_cents, x.tax_code) for x in lines])
     await _post(
         session, payment, EntryKind.REFUND_FAILED, refund.id, postings=postings, amount=refund.amount_cents,
@@ -177,7 +180,7 @@ async def _issue(
         supply_from=min(line.supply_from for line in lines),
         supply_to=max(line.supply_to for line in lines),
         seller=_party(seller.model_dump(), "name", "street", "postcode", "city", "country", "tax_number", "vat_id"),
-        buyer=refers_to.buyer if refers_to else payment.buyer,
+        buyer=refers_to.buyer if refers_to else payment.buyer or _NOBODY,
         currency=CURRENCY,
         net_cents=sum(line.net_cents for line in lines),
         tax_cents=sum(line.tax_cents for line in lines),

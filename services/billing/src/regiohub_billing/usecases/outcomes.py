@@ -21,7 +21,8 @@ from regiohub_shared.contracts.billing import PaymentChanged
 from regiohub_shared.events.outbox import emit
 
 from . import ledger
-from .settling import clearing, settle
+from .planning import clearing, plan_expiry
+from .settling import settle
 
 
 async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout, *, now: datetime) -> None:
@@ -31,17 +32,14 @@ async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout
     """
     differs = mismatches(_expected(payment), seen.received)
     if differs:
-        if seen.status is PaymentStatus.SUCCEEDED:
-            await _note_unmatched(
-                session, seen, payment.operator, payment.id, f"differs: {', '.join(differs)}", now=now
-            )
+        await _apply_wrong(session, payment, seen, f"differs: {', '.join(differs)}", now=now)
         return
     payment.provider_session_id = seen.session_id
     payment.provider_payment_id = seen.provider_payment_id or payment.provider_payment_id
     payment.expires_at = seen.expires_at
     payment.checked_at = real_now()
     before, status = payment.status, next_status(PaymentStatus(payment.status), seen.status)
-    payment.status = status
+    move(payment, status)
     payment.checkout_url = seen.url if status is PaymentStatus.OPEN else ""
     if status is PaymentStatus.SUCCEEDED and before != status:
         payment.paid_cents, payment.paid_at = payment.amount_cents, now
@@ -50,6 +48,25 @@ async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout
         await _tell_booking(session, payment)
         await settle(session, booking_id=payment.booking_id, now=now)
     await session.flush()
+
+
+async def _apply_wrong(session: AsyncSession, payment: Payment, seen: Checkout, why: str, *, now: datetime) -> None:
+    """A page with other figures than ours is never handed out: it fails, is closed, and people look at it."""
+    first = payment.status == PaymentStatus.CREATED
+    if first or seen.status is PaymentStatus.SUCCEEDED:
+        await _note_unmatched(session, seen, payment.operator, payment.id, why, now=now)
+    if first:
+        payment.provider_session_id, payment.expires_at = seen.session_id, seen.expires_at
+        move(payment, PaymentStatus.FAILED)
+        await session.flush()
+        await plan_expiry(session, payment)
+
+
+def move(payment: Payment, status: PaymentStatus) -> None:
+    """Move a payment on; one that will get no document lets go of an erased member's name."""
+    payment.status = status
+    if status in (PaymentStatus.FAILED, PaymentStatus.EXPIRED) and payment.sub.startswith(repo.ERASED):
+        payment.buyer = {}
 
 
 def _expected(payment: Payment) -> Received:

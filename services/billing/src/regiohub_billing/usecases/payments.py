@@ -18,7 +18,7 @@ from regiohub_billing.domain.payment import (
     SellerIncomplete,
     session_expiry,
 )
-from regiohub_billing.providers.port import NoAnswer, Provider, Refused
+from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, Refused
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.repo import ledger as ledger_repo
@@ -218,7 +218,8 @@ async def _make(shop: Shop, step: _Call, wanted: Attempt) -> Stored:
     answer = await intents.call(shop.provider, step.intent, step.payment)
     async with shop.db.session() as session:
         payment = await intents.record(session, step.intent, answer)
-        if payment is None or isinstance(answer, intents.Unknown):
+        if payment is None or isinstance(answer, intents.Unknown) or payment.status == PaymentStatus.CREATED:
+            # Still created after an answer: ours came late, another claim of the same call is under way.
             stored = None
         elif payment.status == PaymentStatus.FAILED:
             await calls.forget_key(session, sub=wanted.sub, route=wanted.route, key=wanted.key)
@@ -228,6 +229,8 @@ async def _make(shop: Shop, step: _Call, wanted: Attempt) -> Stored:
             await _answer(session, wanted, stored, fresh=False)
     if isinstance(answer, intents.Refusal):
         raise PaymentRefused(answer.why)
+    if isinstance(answer, Checkout) and payment is not None and payment.status == PaymentStatus.FAILED:
+        raise PaymentRefused("The provider's page does not show what was ordered. Please try again.")
     if stored is None:
         raise ProviderUnavailable("Please try again in a moment.", retry_after_s=2)
     return stored

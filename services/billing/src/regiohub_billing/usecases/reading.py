@@ -52,9 +52,10 @@ async def list_documents(session: AsyncSession, principal: Principal, booking_id
 async def get_printed(session: AsyncSession, principal: Principal, document_id: UUID) -> Printed:
     """Return what the printable page of a document shows; raises ``NotFound``."""
     document = await ledger_repo.get_document(session, document_id)
-    if document is None:
+    charge = await repo.find_charge(session, document.booking_id) if document else None
+    # The same words for one that does not exist and one that is another's.
+    if document is None or charge is None or not repo.may_read(principal, charge):
         raise NotFound("There is no such document.")
-    await get_charge(session, principal, document.booking_id)
     lines = (await ledger_repo.document_lines(session, [document_id]))[document_id]
     payment = await repo.find_payment(session, document.payment_id)
     return Printed(

@@ -34,13 +34,12 @@ async def put_seller(
     The same content again changes nothing and needs no ``If-Match``, so that a seed can be repeated; other content
     needs the version it replaces (428, 412).
     """
+    if await repo.add_seller(session, {"operator": operator, "version": 1, "updated_at": now} | values):
+        await repo.replace_rules(session, operator, rules)
+        return (await get_seller(session, operator))[0], True
     seller = await repo.lock_seller(session, operator)
     if seller is None:
-        seller = Seller(operator=operator, version=1, updated_at=now, **values)
-        session.add(seller)
-        await session.flush()
-        await repo.replace_rules(session, operator, rules)
-        return seller, True
+        raise NotFound("This operator is no seller yet.")
     ordered = sorted(rules, key=lambda rule: (rule.tax_code, rule.valid_from))
     if seller.model_dump(include=set(values)) == values and await repo.list_rules(session, operator) == ordered:
         return seller, False

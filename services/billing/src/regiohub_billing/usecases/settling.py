@@ -11,21 +11,16 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.document import CANCELLATION, INVOICE
-from regiohub_billing.domain.payment import (
-    RefundStatus,
-    SellerIncomplete,
-    refundable,
-)
+from regiohub_billing.domain.payment import SellerIncomplete
 from regiohub_billing.domain.tax import NoTaxRule
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import ledger as ledger_repo
-from regiohub_billing.tables import Charge, ClearingItem, Payment, ProviderIntent, Refund
-from regiohub_shared.clock import real_now
+from regiohub_billing.tables import Charge, Document, Payment
 from regiohub_shared.contracts.booking import BookingChanged
-from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Malformed
 
 from . import ledger
+from .planning import clearing, plan_refund
 
 
 class AmountsDiffer(Malformed):
@@ -69,16 +64,15 @@ async def settle(session: AsyncSession, *, booking_id: UUID, now: datetime) -> N
     charge = await repo.lock_charge(session, booking_id)
     if charge is None:
         return
-    payments = await repo.lock_payments(session, booking_id)
-    try:
-        for payment in payments:
+    problem = ""
+    for payment in await repo.lock_payments(session, booking_id):
+        try:
             await _settle_payment(session, charge, payment, now=now)
-    except (SellerIncomplete, NoTaxRule) as problem:
-        await _note_stuck(session, charge, problem.type, now=now)
-        return
-    if charge.problem:
-        charge.problem = ""
-        await repo.resolve_clearing(session, "not_invoiced", str(booking_id), now=now)
+        except (SellerIncomplete, NoTaxRule) as found:
+            # One payment that cannot be invoiced must not hold back the money of another.
+            problem = found.type
+    if problem != charge.problem:
+        await _note_problem(session, charge, problem, now=now)
     await session.flush()
 
 
@@ -88,13 +82,29 @@ async def _settle_payment(session: AsyncSession, charge: Charge, payment: Paymen
     verdict = charge.verdicts.get(str(payment.id))
     invoice = await ledger_repo.find_document(session, payment.id, INVOICE)
     if invoice is None and verdict == "accepted" and charge.confirmed_at is not None:
-        invoice = await ledger.issue_invoice(session, charge, payment, now=now)
+        invoice = await _invoice(session, charge, payment, now=now)
     if invoice is None:
         if verdict == "refund":
             await _refund(session, payment, payment.paid_cents, reason="lost_slot", document_id=None)
         return
     if charge.cancelled_at is not None or verdict == "refund":
         await _take_back(session, charge, payment, now=now)
+
+
+async def _invoice(session: AsyncSession, charge: Charge, payment: Payment, *, now: datetime) -> Document | None:
+    """Issue the invoice; what cannot be invoiced and was cancelled without a fee goes back as a prepayment instead.
+
+    Once it has gone back like that, no invoice may follow: it would bill money that is not there.
+    """
+    if any(refund.document_id is None for refund in await repo.list_refunds(session, [payment.id])):
+        return None
+    try:
+        return await ledger.issue_invoice(session, charge, payment, now=now)
+    except (SellerIncomplete, NoTaxRule):
+        if charge.cancelled_at is None or charge.fee_cents:
+            raise
+        await _refund(session, payment, payment.paid_cents, reason="cancelled", document_id=None)
+        return None
 
 
 async def _take_back(session: AsyncSession, charge: Charge, payment: Payment, *, now: datetime) -> None:
@@ -110,66 +120,17 @@ async def _take_back(session: AsyncSession, charge: Charge, payment: Payment, *,
 async def _refund(
     session: AsyncSession, payment: Payment, cents: int, *, reason: str, document_id: UUID | None
 ) -> None:
-    """Decide a refund once per reason, capped at what is left, and write down the call that makes it."""
+    """Once per reason; one that failed is a case for people, who may try it again."""
     known = await repo.list_refunds(session, [payment.id])
-    if any(refund.reason == reason for refund in known):
+    if not any(refund.reason == reason for refund in known):
+        await plan_refund(session, payment, cents, reason=reason, document_id=document_id)
+
+
+async def _note_problem(session: AsyncSession, charge: Charge, why: str, *, now: datetime) -> None:
+    """Open a case when settling gets stuck, close it when it runs again."""
+    charge.problem, source = why, str(charge.booking_id)
+    if not why:
+        await repo.resolve_clearing(session, "not_invoiced", source, now=now)
         return
-    requested = sum(refund.amount_cents for refund in known if refund.status != RefundStatus.FAILED)
-    amount = refundable(payment.paid_cents, requested, cents)
-    if not amount:
-        return
-    now = real_now()
-    refund = Refund(
-        id=new_id(), payment_id=payment.id, document_id=document_id, reason=reason, amount_cents=amount,
-        status=RefundStatus.CREATED, created_at=now, checked_at=now,
-    )  # fmt: skip
-    session.add(refund)
-    await session.flush()
-    session.add(refund_intent(payment, refund, attempt=1, now=now))
-    await session.flush()
-
-
-def refund_intent(payment: Payment, refund: Refund, *, attempt: int, now: datetime) -> ProviderIntent:
-    """Return the frozen request of a refund; a new attempt has a new key."""
-    request = {
-        "payment_intent": payment.provider_payment_id,
-        "amount": refund.amount_cents,
-        "reason": "requested_by_customer",
-        "metadata": {
-            "refund_id": str(refund.id),
-            "payment_id": str(payment.id),
-            "booking_id": str(payment.booking_id),
-            "document_id": str(refund.document_id or ""),
-        },
-    }
-    return ProviderIntent(
-        id=new_id(), kind="refund", payment_id=payment.id, refund_id=refund.id, attempt=attempt,
-        idempotency_key=f"re:{refund.id}:{attempt}", request=request, state="pending", next_at=now, created_at=now,
-    )  # fmt: skip
-
-
-async def _note_stuck(session: AsyncSession, charge: Charge, why: str, *, now: datetime) -> None:
-    charge.problem = why
-    item = clearing(
-        "not_invoiced", str(charge.booking_id), charge.operator, None, cents=charge.gross_cents, detail=why, now=now
-    )
+    item = clearing("not_invoiced", source, charge.operator, None, cents=charge.gross_cents, detail=why, now=now)
     await repo.note_clearing(session, item)
-    await session.flush()
-
-
-def clearing(
-    kind: str,
-    source: str,
-    operator: str,
-    payment_id: UUID | None,
-    *,
-    cents: int,
-    detail: str,
-    now: datetime,
-    currency: str = "EUR",
-) -> ClearingItem:
-    """Return a case for the list that people look at."""
-    return ClearingItem(
-        id=new_id(), kind=kind, source=source, operator=operator, payment_id=payment_id, amount_cents=cents,
-        currency=currency, detail=detail[:500], created_at=now,
-    )  # fmt: skip

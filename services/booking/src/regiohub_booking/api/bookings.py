@@ -1,5 +1,6 @@
 """A member's bookings: make, read, list, cancel."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -39,7 +40,7 @@ from regiohub_booking.domain.rules import (
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
 from regiohub_booking.repo import bookings
-from regiohub_booking.usecases.availability import alternatives
+from regiohub_booking.usecases.availability import alternatives, find_taken
 from regiohub_booking.usecases.change import cancel_booking
 from regiohub_booking.usecases.create import ResourceChanged, create_booking
 from regiohub_shared.auth.deps import PrincipalDep
@@ -77,8 +78,8 @@ async def make_booking(
 ) -> Response:
     """Hold the slots for 35 minutes until they are paid; free of charge means confirmed at once.
 
-    All lines or none. A taken slot answers 409 `slot-taken` with `alternatives` (next free slots of the resource)
-    and `resources` (what else is free at that time).
+    All lines or none. A taken slot answers 409 `slot-taken` with the number of the `line`, `alternatives` (next free
+    slots of its resource) and `resources` (what else is free at that time).
     """
     asks = [Ask(line.resource_id, line.start, line.end) for line in wish.lines]
     wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=wish.model_dump(mode="json"))
@@ -88,17 +89,20 @@ async def make_booking(
         async with db.transaction() as connection:
             stored = await create_booking(connection, asks=asks, wanted=wanted, render=_render, now=now())
     except SlotTaken as taken:
-        await _offer_others(db, asks[0], taken)
+        await _offer_others(db, asks, taken)
         raise
     return _answer(stored)
 
 
-async def _offer_others(db: Database, ask: Ask, taken: Problem) -> None:
+async def _offer_others(db: Database, asks: Sequence[Ask], taken: Problem) -> None:
     async with db.session() as session:
+        line = await find_taken(session, asks, now=now())
+        ask = asks[line]
         later, beside = await alternatives(
             session, resource_id=ask.resource_id, slot=Slot(ask.start, ask.end), now=now()
         )
     taken.params |= {
+        "line": line,
         "alternatives": [SlotPublic.of(offer).model_dump(mode="json") for offer in later],
         "resources": [SlotPublic.of(offer).model_dump(mode="json") for offer in beside],
     }
@@ -143,7 +147,10 @@ _CANCEL = problems(
 async def cancel(
     booking_id: UUID, session: SessionDep, caller: PrincipalDep, version: VersionDep, response: Response
 ) -> BookingPublic:
-    """Full refund. Members cancel before the start, the hub's operator before the end."""
+    """Full refund. Members cancel before the start, the hub's operator before the end, also what is checked in.
+
+    A hold may be given back at any time.
+    """
     booking = await cancel_booking(session, principal=caller, booking_id=booking_id, version=version, now=now())
     tag(response, booking.version)
     return BookingPublic.of(booking)

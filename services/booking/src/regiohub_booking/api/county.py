@@ -1,4 +1,4 @@
-"""What the county's administration sets up: operators, hubs, resources."""
+"""What the county's administration sets up (operators, hubs, resources) and mends (mails that were given up)."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from regiohub_booking.api.deps import CountyDep, InvalidIfMatch, MaybeVersionDep, tag
 from regiohub_booking.api.operator import DurationUpsideDown
+from regiohub_booking.api.schemas.bookings import DeadMail, DeadMailList, MailReplay, MailReplayed
 from regiohub_booking.api.schemas.common import Slug
 from regiohub_booking.api.schemas.places import (
     HubPublic,
@@ -16,7 +17,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePut,
 )
 from regiohub_booking.domain.hours import HoursOverlap
-from regiohub_booking.repo import places
+from regiohub_booking.repo import mails, places
 from regiohub_booking.usecases.setup import (
     HubIsFixed,
     InvalidParts,
@@ -25,13 +26,26 @@ from regiohub_booking.usecases.setup import (
     put_operator,
     put_resource,
 )
-from regiohub_shared.clock import now
+from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
 
 router = APIRouter(tags=["county"])
 _PUT = problems(NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch, HubIsFixed)
+
+
+@router.get("/v1/dead-mails", summary="Mails that were given up")
+async def list_dead_mails(session: SessionDep, _caller: CountyDep) -> DeadMailList:
+    """Refused by the mail server again and again; oldest first."""
+    found = await mails.list_dead(session, limit=200)
+    return DeadMailList(items=[DeadMail(**row) for row in found], next=None)
+
+
+@router.post("/v1/dead-mails/replay", summary="Send them again")
+async def replay_dead_mails(body: MailReplay, session: SessionDep, _caller: CountyDep) -> MailReplayed:
+    """For when the mail server or an address was mended."""
+    return MailReplayed(replayed=await mails.replay(session, body.ids, now=real_now()))
 
 
 @router.put("/v1/operators/{slug}", summary="Create or replace an operator", responses=_PUT)

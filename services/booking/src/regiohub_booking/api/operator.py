@@ -1,6 +1,6 @@
 """What a hub's operator does: day list, check-in, rooms, hours, closures."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from regiohub_booking.api.deps import (
     write_cursor,
 )
 from regiohub_booking.api.schemas.bookings import BookingPublic, HubBookingList, HubBookingPublic
+from regiohub_booking.api.schemas.common import Day
 from regiohub_booking.api.schemas.places import (
     ClosureCreate,
     ClosureList,
@@ -31,6 +32,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePublic,
 )
 from regiohub_booking.domain.hours import HoursOverlap, NonexistentLocalTime, check_reading, day_slot
+from regiohub_booking.domain.rules import TooEarly
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
 from regiohub_booking.repo import bookings, places
@@ -74,7 +76,7 @@ async def list_hub_bookings(
     response: Response,
     session: SessionDep,
     caller: OperatorDep,
-    day: Annotated[date, Query(alias="date")],
+    day: Annotated[Day, Query(alias="date")],
     limit: LimitQuery = 100,
     cursor: CursorQuery = None,
 ) -> HubBookingList:
@@ -93,10 +95,15 @@ async def list_hub_bookings(
 
 
 @router.post(
-    "/v1/bookings/{booking_id}/check-in", summary="Check in by hand", responses=problems(NotFound, IllegalTransition)
+    "/v1/bookings/{booking_id}/check-in",
+    summary="Check in by hand",
+    responses=problems(NotFound, IllegalTransition, TooEarly),
 )
 async def check_in(booking_id: UUID, session: SessionDep, caller: OperatorDep, response: Response) -> BookingPublic:
-    """For members without phone; a second time changes nothing."""
+    """For members without phone, from an hour before the start (409 `too-early` with `earliest`).
+
+    A second time changes nothing. A check-in by mistake is not taken back: cancel the booking instead (full refund).
+    """
     booking = await check_in_by_hand(session, principal=caller, booking_id=booking_id, now=now())
     tag(response, booking.version)
     return BookingPublic.of(booking)

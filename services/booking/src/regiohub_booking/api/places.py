@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from regiohub_booking.api.deps import tag
 from regiohub_booking.api.schemas.bookings import Availability, AvailabilityItem, SlotList, SlotPublic
-from regiohub_booking.api.schemas.common import Moment
+from regiohub_booking.api.schemas.common import Day, Moment, WallTime
 from regiohub_booking.api.schemas.places import HubList, HubPublic, ResourceList, ResourcePublic
 from regiohub_booking.domain.hours import AmbiguousLocalTime, NonexistentLocalTime, check_reading, to_utc
 from regiohub_booking.domain.rules import TooLong, TooShort
@@ -90,9 +90,9 @@ async def get_availability(
     hub: HubSlug | None = None,
     start: Moment | None = None,
     end: Moment | None = None,
-    day: Annotated[date | None, Query(alias="date")] = None,
-    from_: Annotated[time | None, Query(alias="from", examples=["09:00"])] = None,
-    to: Annotated[time | None, Query(examples=["12:00"])] = None,
+    day: Annotated[Day | None, Query(alias="date")] = None,
+    from_: Annotated[WallTime | None, Query(alias="from")] = None,
+    to: WallTime | None = None,
 ) -> Availability:
     """Ask with ``start`` and ``end`` (with offset), or with wall time of the hub: ``date``, ``from``, ``to``.
 
@@ -110,7 +110,7 @@ _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)
 
 @router.get("/v1/resources/{resource_id}/slots", summary="Free slots on a day", responses=_LENGTH_PROBLEMS)
 async def list_slots(
-    resource_id: UUID, session: SessionDep, day: Annotated[date, Query(alias="date")], minutes: Minutes = 60
+    resource_id: UUID, session: SessionDep, day: Annotated[Day, Query(alias="date")], minutes: Minutes = 60
 ) -> SlotList:
     """Every free start on the raster on that day of the hub's calendar; the length is rounded up to the raster."""
     offers = await availability.free_slots(session, resource_id=resource_id, day=day, minutes=minutes, now=now())

@@ -47,7 +47,8 @@ class Place:
         """Raise the first rule that ``slot`` breaks here."""
         if not self.is_active:
             raise NotBookable(f"{self.name} is switched off.")
-        check_slot(slot, rules=self.rules, openings=self.openings(slot), zone=self.zone, now=now)
+        # The openings last: a slot of two hundred years is refused by its length before any day is counted.
+        check_slot(slot, rules=self.rules, openings=lambda: self.openings(slot), zone=self.zone, now=now)
 
     def quote(self, slot: Slot) -> Quote:
         """Return the price of ``slot``."""
@@ -128,8 +129,13 @@ class Booking:
         return replace(self._moved(Event.EXPIRE), expired_at=now)
 
     def cancel(self, now: datetime, by: str, fee_cents: int = 0) -> "Booking":
-        """Called off by ``member``, ``operator`` or ``closure``; all but ``fee_cents`` is refunded."""
-        return replace(self._moved(Event.CANCEL), cancelled_at=now, cancelled_by=by, fee_cents=fee_cents)
+        """Called off by ``member``, ``operator`` or ``closure``; all but ``fee_cents`` is refunded.
+
+        Only the operator calls off a booking that is checked in; its stamp stays, like every stamp.
+        """
+        revoked = by == "operator" and self.status is Status.CHECKED_IN
+        moved = self._moved(Event.REVOKE if revoked else Event.CANCEL)
+        return replace(moved, cancelled_at=now, cancelled_by=by, fee_cents=fee_cents)
 
     def complete(self, now: datetime) -> "Booking":
         """The slot is over, whether or not anybody came."""
@@ -159,6 +165,11 @@ class Booking:
         if payment.verdict == "accepted":
             return known.confirm(now) if self.status is Status.HELD else known.confirm_late(now)
         return replace(known, version=self.version + 1)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it is more than a hold: paid for, or free of charge."""
+        return self.confirmed_at is not None
 
     def is_lapsed(self, now: datetime) -> bool:
         """Whether it only still looks like a hold."""

@@ -6,7 +6,6 @@ from datetime import timedelta
 from regiohub_booking.domain.slot import Slot
 from regiohub_shared.money import format_eur
 
-TAX_CODES = ("S19", "S07", "E12", "K19", "O2B")
 _HOUR = timedelta(hours=1)
 
 

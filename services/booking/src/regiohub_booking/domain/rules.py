@@ -1,6 +1,6 @@
 """The rules that a slot must keep; each refusal names its rule and, where it can, what would work."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -80,6 +80,12 @@ class AlreadyBegun(Conflict):
     type, title = "already-begun", "The booking has already begun"
 
 
+class TooEarly(Conflict):
+    """The booking starts much later; ``earliest`` says from when on a member can be checked in by hand."""
+
+    type, title = "too-early", "It is too early to check in"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Limits of one resource; all lengths are minutes unless the name says otherwise."""
@@ -105,10 +111,13 @@ def _check_raster(slot: Slot, rules: Rules, zone: ZoneInfo) -> None:
         )
 
 
-def check_slot(slot: Slot, *, rules: Rules, openings: Iterable[Slot], zone: ZoneInfo, now: datetime) -> None:
-    """Raise the first broken rule; ``openings`` are the opening times (UTC, merged) around the slot.
+def check_slot(
+    slot: Slot, *, rules: Rules, openings: Callable[[], Iterable[Slot]], zone: ZoneInfo, now: datetime
+) -> None:
+    """Raise the first broken rule.
 
-    The step of the raster that is running may still be booked: who stands at the door now can come in now.
+    ``openings`` returns the opening times (UTC, merged) around the slot; it costs a step per day and so is asked only
+    for a slot that keeps all other rules, which bound its length. The step of the raster that is running may still be booked: who stands at the door now can come in now.
     """
     if slot.start <= now - rules.step:
         raise InThePast(
@@ -122,7 +131,7 @@ def check_slot(slot: Slot, *, rules: Rules, openings: Iterable[Slot], zone: Zone
     if slot.duration > timedelta(minutes=rules.longest):
         raise TooLong(f"The longest booking is {rules.longest} minutes.", max_minutes=rules.longest)
     _check_raster(slot, rules, zone)
-    near = list(openings)
+    near = list(openings())
     if not any(opening.contains(slot) for opening in near):
         shown = [
             {"start": o.start.astimezone(zone).isoformat(), "end": o.end.astimezone(zone).isoformat()} for o in near[:7]
@@ -130,7 +139,21 @@ def check_slot(slot: Slot, *, rules: Rules, openings: Iterable[Slot], zone: Zone
         raise OutsideOpeningHours("The slot leaves the opening hours.", open=shown)
 
 
-def check_cancel(*, starts_at: datetime, ends_at: datetime, now: datetime, by_operator: bool) -> None:
-    """Raise :class:`AlreadyBegun`: a member cancels before the start, the hub's operator before the end."""
-    if now >= (ends_at if by_operator else starts_at):
+CHECK_IN_MARGIN = timedelta(minutes=60)
+"""How long before the start someone may be checked in by hand; doors have their own, shorter margins."""
+
+
+def check_cancel(*, starts_at: datetime, ends_at: datetime, now: datetime, by_operator: bool, is_paid: bool) -> None:
+    """Raise :class:`AlreadyBegun`: a member cancels before the start, the hub's operator before the end.
+
+    What nobody has paid for may be given back at any time.
+    """
+    if is_paid and now >= (ends_at if by_operator else starts_at):
         raise AlreadyBegun("Bookings can be cancelled before they start.", starts_at=starts_at.isoformat())
+
+
+def check_coming(*, starts_at: datetime, now: datetime) -> None:
+    """Raise :class:`TooEarly` for a check-in by hand long before the start."""
+    earliest = starts_at - CHECK_IN_MARGIN
+    if now < earliest:
+        raise TooEarly("Nobody can have come yet.", earliest=earliest.isoformat(), starts_at=starts_at.isoformat())

@@ -23,7 +23,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
     """Nobody paid in time; a late payment may still confirm it while the slot is free."""
     CANCELLED = "cancelled"
-    """Called off before use; the slot is free again."""
+    """Called off before its end; the slot is free again."""
     NO_SHOW = "no_show"
     """The slot passed and nobody came."""
 
@@ -39,6 +39,8 @@ class Event(StrEnum):
     """The payment arrived after the end of the hold and the slot was free."""
     EXPIRE = "expire"
     CANCEL = "cancel"
+    REVOKE = "revoke"
+    """The operator calls off what counts as begun: nobody came after all (a check-in by mistake), or had to leave."""
     CHECK_IN = "check_in"
     COMPLETE = "complete"
 
@@ -63,6 +65,7 @@ _NEXT = {
     (Status.HELD, Event.CANCEL): Status.CANCELLED,
     (Status.EXPIRED, Event.CONFIRM_LATE): Status.CONFIRMED,
     (Status.CONFIRMED, Event.CANCEL): Status.CANCELLED,
+    (Status.CHECKED_IN, Event.REVOKE): Status.CANCELLED,
     (Status.CONFIRMED, Event.CHECK_IN): Status.CHECKED_IN,
     (Status.CONFIRMED, Event.COMPLETE): Status.COMPLETED,
     (Status.CHECKED_IN, Event.COMPLETE): Status.COMPLETED,

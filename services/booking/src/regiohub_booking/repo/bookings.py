@@ -10,7 +10,7 @@ from regiohub_booking.domain.price import Quote, Step
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Status
 from regiohub_booking.repo.statement import On, Row, Statement, fetch, parsed, run
-from regiohub_shared.auth.principal import COUNTY_ADMIN, HUB_OPERATOR, Principal
+from regiohub_shared.auth.principal import Principal
 from regiohub_shared.ids import new_id
 from regiohub_shared.problem import NotFound
 
@@ -71,11 +71,6 @@ _FIXED = (
 def is_visible(principal: Principal, booking: Booking) -> bool:
     """The one rule: members see their own, operators those of their hubs, county admins all."""
     return booking.sub == principal.sub or principal.is_operator_of(booking.hub)
-
-
-def is_staff(principal: Principal) -> bool:
-    """Whether the caller may run hubs at all."""
-    return principal.has(HUB_OPERATOR, COUNTY_ADMIN)
 
 
 def _line(row: Row) -> Line:

@@ -24,7 +24,18 @@ _ERASE = tuple(
            AND NOT EXISTS (SELECT FROM outbox_delivery d WHERE d.outbox_id = o.id)""",
     )
 )
-_RENAME = Statement("UPDATE booking SET sub = :pseudonym WHERE sub = :sub")
+_RENAME = (
+    Statement("UPDATE booking SET sub = :pseudonym WHERE sub = :sub"),
+    Statement("UPDATE closure SET created_by = :pseudonym WHERE created_by = :sub"),
+)
+_MAILS = Statement(
+    "SELECT m.booking_id, m.kind, m.sent_at FROM mail_job m JOIN booking b ON b.id = m.booking_id "
+    "WHERE b.sub = :sub ORDER BY m.id"
+)
+_CLOSURES = Statement(
+    "SELECT id, hub, starts_at, ends_at, reason, created_at FROM closure WHERE created_by = :sub ORDER BY id"
+)
+_RESPONSES = Statement("SELECT route, key, created_at FROM idempotency_key WHERE sub = :sub ORDER BY created_at")
 
 
 async def is_known(on: On, sub: str) -> bool:
@@ -43,6 +54,14 @@ async def find_member(on: On, sub: str) -> Row | None:
     return rows[0] if rows else None
 
 
+async def list_traces(on: On, sub: str) -> dict[str, list[Row]]:
+    """Return what else names the member: mails, responses kept for repeats, and closures that they made as operator."""
+    return {
+        "mails": await fetch(on, _MAILS, sub=sub), "responses": await fetch(on, _RESPONSES, sub=sub),
+        "closures": await fetch(on, _CLOSURES, sub=sub),
+    }  # fmt: skip
+
+
 async def count_open(on: On, sub: str) -> int:
     """Return how many bookings of the member are not over yet."""
     return int((await fetch(on, _OPEN, sub=sub))[0]["open"])
@@ -52,4 +71,6 @@ async def erase(on: On, sub: str) -> None:
     """Delete what names the member; bookings stay for the accounts under a pseudonym that leads nowhere."""
     for statement in _ERASE:
         await run(on, statement, sub=sub)
-    await run(on, _RENAME, sub=sub, pseudonym=f"erased-{new_id()}")
+    pseudonym = f"erased-{new_id()}"
+    for statement in _RENAME:
+        await run(on, statement, sub=sub, pseudonym=pseudonym)

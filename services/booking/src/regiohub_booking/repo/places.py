@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import inspect
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -74,35 +76,41 @@ async def list_hubs(session: AsyncSession) -> Sequence[Hub]:
     return (await session.exec(select(Hub).order_by(Hub.name))).all()
 
 
-async def find_hub(session: AsyncSession, slug: str, *, lock: bool = False) -> Hub | None:
-    """Return the hub; ``lock`` takes the row for a change (it never blocks a booking's foreign key)."""
-    query = select(Hub).where(Hub.slug == slug)
-    return (await session.exec(query.with_for_update(key_share=True) if lock else query)).one_or_none()
-
-
 async def get_hub(session: AsyncSession, slug: str, *, lock: bool = False) -> Hub:
-    """Return the hub; raises :class:`NotFound`."""
-    hub = await find_hub(session, slug, lock=lock)
+    """Return the hub; ``lock`` takes the row for a change (it never blocks a booking's foreign key).
+
+    Raises :class:`NotFound`.
+    """
+    query = select(Hub).where(Hub.slug == slug)
+    hub = (await session.exec(query.with_for_update(key_share=True) if lock else query)).one_or_none()
     if hub is None:
         raise NotFound(f"There is no hub {slug}.", hub=slug)
     return hub
 
 
-async def find_operator(session: AsyncSession, slug: str) -> Operator | None:
-    """Return the operator, its row taken for a change."""
+async def add_first(session: AsyncSession, row: Hub | Operator | Resource) -> bool:
+    """Insert unless someone has just done so; False if they had, and then the next read sees their row.
+
+    Waits for another insert of the same key, so that two equal PUTs at once are the same as two in a row.
+    """
+    insert = pg_insert(type(row)).values(row.model_dump()).on_conflict_do_nothing()
+    key = next(iter(inspect(type(row)).primary_key))
+    return (await session.execute(insert.returning(key))).first() is not None
+
+
+async def get_operator(session: AsyncSession, slug: str) -> Operator:
+    """Return the operator, its row taken for a change; raises :class:`NotFound`."""
     query = select(Operator).where(Operator.slug == slug).with_for_update(key_share=True)
-    return (await session.exec(query)).one_or_none()
-
-
-async def find_resource(session: AsyncSession, resource_id: UUID) -> Resource | None:
-    """Return the resource, its row taken for a change."""
-    query = select(Resource).where(Resource.id == resource_id).with_for_update(key_share=True)
-    return (await session.exec(query)).one_or_none()
+    found = (await session.exec(query)).one_or_none()
+    if found is None:
+        raise NotFound(f"There is no operator {slug}.", operator=slug)
+    return found
 
 
 async def get_resource(session: AsyncSession, resource_id: UUID) -> Resource:
     """Return the resource, its row taken for a change; raises :class:`NotFound`."""
-    found = await find_resource(session, resource_id)
+    query = select(Resource).where(Resource.id == resource_id).with_for_update(key_share=True)
+    found = (await session.exec(query)).one_or_none()
     if found is None:
         raise NotFound(f"There is no resource {resource_id}.", resource_id=str(resource_id))
     return found

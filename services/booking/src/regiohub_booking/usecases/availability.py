@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
-from regiohub_booking.domain.booking import Place
+from regiohub_booking.domain.booking import Ask, Place
 from regiohub_booking.domain.hours import day_slot, local_date, raster
 from regiohub_booking.domain.occupancy import blocked
 from regiohub_booking.domain.price import Quote
@@ -66,19 +66,29 @@ async def judge_slot(on: On, *, hub: str | None, slot: Slot, now: datetime) -> l
     found = [
         place_ for row in await places.list_place_rows(on, hub=hub) if (place_ := places.place_from(row)).is_active
     ]
-    busy = await _busy(on, found, slot, now)
-    return [_verdict(place, slot, busy, now) for place in found]
+    refusals = {place.id: _refusal(place, slot, now) for place in found}
+    # A slot that all rules refuse (a hundred years, say) is not even looked for.
+    allowed = [place for place in found if refusals[place.id] is None]
+    busy = await _busy(on, allowed, slot, now) if allowed else {}
+    for place in allowed:
+        refusals[place.id] = "slot-taken" if _is_taken(place, slot, busy) else None
+    return [
+        Verdict(place, None if (no := refusals[place.id]) else Offer(place, slot, place.quote(slot)), no)
+        for place in found
+    ]
 
 
-def _verdict(place: Place, slot: Slot, busy: dict[UUID, list[tuple[Slot, bool]]], now: datetime) -> Verdict:
+def _refusal(place: Place, slot: Slot, now: datetime) -> str | None:
     try:
         place.check(slot, now)
     except Problem as refusal:
-        return Verdict(place, None, refusal.type)
+        return refusal.type
+    return None
+
+
+def _is_taken(place: Place, slot: Slot, busy: dict[UUID, list[tuple[Slot, bool]]]) -> bool:
     rows = [row for leaf in place.leaves for row in busy.get(leaf, ())]
-    if any(taken.overlaps(slot) for taken in blocked(rows, place.before, place.after)):
-        return Verdict(place, None, "slot-taken")
-    return Verdict(place, Offer(place, slot, place.quote(slot)), None)
+    return any(taken.overlaps(slot) for taken in blocked(rows, place.before, place.after))
 
 
 def _length(place: Place, minutes: int) -> timedelta:
@@ -141,6 +151,16 @@ async def next_free(
         offers += islice(found, count - len(offers))
         start = end
     return offers
+
+
+async def find_taken(on: On, asks: Sequence[Ask], *, now: datetime) -> int:
+    """Return the number of the first line that someone else has; 0 if all are free by now."""
+    found = await places.get_places(on, [ask.resource_id for ask in asks])
+    for number, ask in enumerate(asks):
+        place, slot = found[ask.resource_id], Slot(ask.start, ask.end)
+        if _is_taken(place, slot, await _busy(on, [place], slot, now)):
+            return number
+    return 0
 
 
 async def alternatives(on: On, *, resource_id: UUID, slot: Slot, now: datetime) -> tuple[list[Offer], list[Offer]]:

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking
-from regiohub_booking.domain.rules import check_cancel
-from regiohub_booking.domain.states import Event, next_status
+from regiohub_booking.domain.rules import check_cancel, check_coming
+from regiohub_booking.domain.states import Status
 from regiohub_booking.repo import bookings
 from regiohub_booking.usecases.facts import record
 from regiohub_shared.auth.principal import Principal
@@ -27,27 +27,32 @@ def check_version(current: int, wanted: int) -> None:
 async def cancel_booking(
     session: AsyncSession, *, principal: Principal, booking_id: UUID, version: int, now: datetime
 ) -> Booking:
-    """Cancel with full refund: members before the start, operators of the hub before the end.
+    """Cancel with full refund: members before the start, operators of the hub before the end, holds at any time.
 
     Raises ``NotFound``, ``PreconditionFailed``, ``IllegalTransition``, ``AlreadyBegun``.
     """
     booking = await bookings.get_visible_locked(session, booking_id, principal)
     check_version(booking.version, version)
-    next_status(booking.status, Event.CANCEL)
     by_operator = principal.is_operator_of(booking.hub)
-    check_cancel(starts_at=booking.starts_at, ends_at=booking.ends_at, now=now, by_operator=by_operator)
-    is_own = booking.sub == principal.sub
-    return await record(session, booking.cancel(now, "member" if is_own else "operator"))
+    is_own = booking.sub == principal.sub and not (by_operator and booking.status is Status.CHECKED_IN)
+    cancelled = booking.cancel(now, "member" if is_own else "operator")
+    check_cancel(
+        starts_at=booking.starts_at, ends_at=booking.ends_at, now=now, by_operator=by_operator,
+        is_paid=booking.is_paid,
+    )  # fmt: skip
+    return await record(session, cancelled)
 
 
 async def check_in_by_hand(session: AsyncSession, *, principal: Principal, booking_id: UUID, now: datetime) -> Booking:
-    """Check a member in at the desk; a second time changes nothing.
+    """Check a member in at the desk, at the earliest an hour before the start; a second time changes nothing.
 
-    Raises ``NotFound``, ``Forbidden`` for the member, ``IllegalTransition``.
+    A mistake is not taken back, since no stamp is ever cleared: the operator may still cancel the booking, and the
+    member books anew. Raises ``NotFound``, ``Forbidden`` for the member, ``TooEarly``, ``IllegalTransition``.
     """
     booking = await bookings.get_visible_locked(session, booking_id, principal)
     if not principal.is_operator_of(booking.hub):
         raise Forbidden("Only the hub's operator checks in by hand.")
+    check_coming(starts_at=booking.starts_at, now=now)
     return await _check_in(session, booking, now)
 
 
@@ -66,7 +71,7 @@ async def apply_door_opened(session: AsyncSession, fact: DoorOpened) -> None:
         _log.warning("door_of_unknown_booking", booking_id=str(fact.booking_id))
         return
     booking = found[0]
-    if booking.checked_in_at is None and booking.completed_at is None and not _may_check_in(booking):
+    if not _may_check_in(booking):
         _log.info("door_without_effect", booking_id=str(booking.id), status=booking.status.value)
         return
     await _check_in(session, booking, fact.first_opened_at)

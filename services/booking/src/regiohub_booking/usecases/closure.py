@@ -56,7 +56,8 @@ async def create_closure(
 ) -> Closure:
     """Close one resource, or the whole hub if ``resource_id`` is None.
 
-    Bookings in the way are listed in the refusal, or cancelled with full refund in the same transaction.
+    Bookings in the way are listed in the refusal, or cancelled with full refund in the same transaction. What was over
+    before ``now`` is in nobody's way: a closure of today keeps its own times and leaves this morning's bookings alone.
     """
     await places.get_hub(session, hub)
     require_operator(principal, hub)
@@ -64,7 +65,8 @@ async def create_closure(
         raise ClosureInThePast
     leaves = await _leaves(session, hub, resource_id)
     await occupancy.lock_leaves(session, leaves)
-    found = await occupancy.lock_booked(session, leaves, slot)
+    to_come = Slot(max(slot.start, now), slot.end)
+    found = await occupancy.lock_booked(session, leaves, to_come)
     await _clear(session, found, cancel_conflicting=cancel_conflicting, now=now)
     closure = Closure(
         id=new_id(), hub=hub, resource_id=resource_id, starts_at=slot.start, ends_at=slot.end, reason=reason,
@@ -72,7 +74,7 @@ async def create_closure(
     )  # fmt: skip
     session.add(closure)
     await session.flush()
-    if leaves and not await occupancy.insert_closure(session, closure.id, leaves, slot):
+    if leaves and not await occupancy.insert_closure(session, closure.id, leaves, to_come):
         raise ClosureConflicts("A booking arrived at this moment; please try again.", bookings=[])
     return closure
 

@@ -1,9 +1,11 @@
 """Who a member is: read once with their own token; exported and erased on request."""
 
+from dataclasses import asdict
 from typing import Any
 
 import httpx
 
+from regiohub_booking.domain.booking import Booking
 from regiohub_booking.repo import bookings, members
 from regiohub_booking.repo.statement import On
 from regiohub_shared.clock import real_now
@@ -12,7 +14,7 @@ from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Conflict
 
 _log = get_logger(__name__)
-_EXPORT_LIMIT = 10_000
+_PAGE = 200
 
 
 class BookingsOpen(Conflict):
@@ -61,26 +63,17 @@ class MemberReader:
 
 
 async def export_subject(on: On, sub: str) -> dict[str, Any]:
-    """Return all that booking holds about a member."""
-    member = await members.find_member(on, sub)
-    own = await bookings.list_own(on, sub=sub, before=None, limit=_EXPORT_LIMIT)
+    """Return all that booking holds about a member: profile, every booking with its payments, and what names them.
+
+    Facts on their way to the neighbours are copies of the bookings and are left out.
+    """
+    found: list[Booking] = []
+    while page := await bookings.list_own(on, sub=sub, before=found[-1].id if found else None, limit=_PAGE):
+        found += page
     return {
-        "member": {key: str(value) if value is not None else None for key, value in member.items()} if member else None,
-        "bookings": [
-            {
-                "id": str(booking.id), "code": booking.code, "hub": booking.hub, "status": booking.status.value,
-                "gross_cents": booking.gross_cents, "created_at": booking.created_at.isoformat(),
-                "lines": [
-                    {
-                        "resource_name": line.resource_name, "start": line.slot.start.isoformat(),
-                        "end": line.slot.end.isoformat(), "gross_cents": line.quote.gross_cents,
-                    }
-                    for line in booking.lines
-                ],
-            }
-            for booking in own
-        ],
-    }  # fmt: skip
+        "member": await members.find_member(on, sub),
+        "bookings": [asdict(booking) for booking in found],
+    } | await members.list_traces(on, sub)
 
 
 async def erase_subject(on: On, sub: str) -> None:

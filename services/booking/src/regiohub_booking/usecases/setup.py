@@ -14,7 +14,7 @@ from regiohub_booking.tables import Hub, Operator, Resource
 from regiohub_booking.usecases.change import check_version
 from regiohub_booking.usecases.closure import close_new_leaf, require_operator
 from regiohub_shared.auth.principal import Principal
-from regiohub_shared.problem import Conflict, NotFound, PreconditionRequired
+from regiohub_shared.problem import Conflict, PreconditionRequired
 
 _FAR = timedelta(days=3650)
 
@@ -46,11 +46,11 @@ def _check_match(current: int, wanted: int | None) -> None:
 
 async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: int | None) -> Operator:
     """Create or replace; repeating the same content changes nothing and needs no version."""
-    found = await places.find_operator(session, slug)
-    if found is None:
-        found = Operator(slug=slug, **values)
-        session.add(found)
-    elif any(getattr(found, key) != value for key, value in values.items()):
+    made = Operator(slug=slug, **values)
+    if await places.add_first(session, made):
+        return made
+    found = await places.get_operator(session, slug)
+    if any(getattr(found, key) != value for key, value in values.items()):
         _check_match(found.version, version)
         places.apply(found, {**values, "version": found.version + 1})
     await session.flush()
@@ -63,15 +63,12 @@ async def put_hub(
     """Create or replace a hub with its weekly hours. Raises ``NotFound`` for an unknown operator."""
     wanted = sorted(week)
     check_week(wanted)
-    if await places.find_operator(session, values["operator"]) is None:
-        raise NotFound(f"There is no operator {values['operator']}.")
-    found = await places.find_hub(session, slug, lock=True)
-    if found is None:
-        found = Hub(slug=slug, **values)
-        session.add(found)
-        await session.flush()
+    await places.get_operator(session, values["operator"])
+    made = Hub(slug=slug, **values)
+    if await places.add_first(session, made):
         await places.replace_week(session, slug, None, wanted)
-        return found
+        return made
+    found = await places.get_hub(session, slug, lock=True)
     if found.operator != values["operator"]:
         raise HubIsFixed("A hub stays with its operator.")
     changed = any(getattr(found, key) != value for key, value in values.items())
@@ -144,11 +141,10 @@ async def put_resource(
     hub: str = values["hub"]
     await places.get_hub(session, hub)
     await _check_parts(session, resource_id, hub, wanted_parts)
-    found = await places.find_resource(session, resource_id)
-    if found is None:
-        return await _add_resource(
-            session, resource_id=resource_id, values=values, parts=wanted_parts, week=wanted_week, now=now
-        )
+    made = Resource(id=resource_id, **values)
+    if await places.add_first(session, made):
+        return await _furnish(session, made, parts=wanted_parts, week=wanted_week, now=now)
+    found = await places.get_resource(session, resource_id)
     if found.hub != hub:
         raise HubIsFixed("A resource stays in its hub.")
     old_parts = (await places.list_parts(session, [resource_id])).get(resource_id, set())
@@ -162,22 +158,14 @@ async def put_resource(
     return found
 
 
-async def _add_resource(
-    session: AsyncSession,
-    *,
-    resource_id: UUID,
-    values: Mapping[str, Any],
-    parts: set[UUID],
-    week: list[Opening],
-    now: datetime,
+async def _furnish(
+    session: AsyncSession, made: Resource, *, parts: set[UUID], week: list[Opening], now: datetime
 ) -> Resource:
-    made = Resource(id=resource_id, **values)
-    session.add(made)
-    await session.flush()
-    await places.replace_parts(session, resource_id, parts)
-    await places.replace_week(session, made.hub, resource_id, week)
+    """Give a new resource its parts and hours, and a new leaf the closures of its hub."""
+    await places.replace_parts(session, made.id, parts)
+    await places.replace_week(session, made.hub, made.id, week)
     if not parts:
-        await close_new_leaf(session, hub=made.hub, resource_id=resource_id, now=now)
+        await close_new_leaf(session, hub=made.hub, resource_id=made.id, now=now)
     return made
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
+from regiohub_access.domain.openings import Doubt
 from regiohub_access.repo.places import DoorPlan
 from regiohub_access.tables import DoorEventRow, Hub, Reader
 from regiohub_access.usecases.places import HubPlan, ReaderView
@@ -136,7 +137,7 @@ class DoorEventOut(BaseModel):
     """A decision at a door, pseudonymous: ``credential`` names a pass or a PIN, never a person or digits.
 
     ``late``: it arrived more than a minute after it happened. ``is_chained`` false: events before it are missing, or it
-    was changed on its way.
+    was changed on its way. ``doubt``: why a reported opening cannot be true; it then checks nobody in.
     """
 
     number: int
@@ -150,6 +151,7 @@ class DoorEventOut(BaseModel):
     credential: str | None
     late: bool
     is_chained: bool
+    doubt: Doubt | None
 
     @classmethod
     def of(cls, row: DoorEventRow) -> Self:

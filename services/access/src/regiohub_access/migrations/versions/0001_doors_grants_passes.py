@@ -196,6 +196,7 @@ CREATE TABLE outbox_delivery (
     outbox_id uuid NOT NULL REFERENCES outbox,
     subscriber text NOT NULL,
     attempts integer NOT NULL,
+    refusals integer NOT NULL DEFAULT 0,
     next_at timestamptz NOT NULL,
     leased_until timestamptz,
     delivered_at timestamptz,

@@ -162,7 +162,40 @@ class HubBookingList(BaseModel):
 
 
 class SubjectExport(BaseModel):
-    """All that booking holds about a member."""
+    """All that booking holds about a member; ``closures`` are those that they made as a hub's operator."""
 
-    member: dict[str, str | None] | None
+    member: dict[str, Any] | None
     bookings: list[dict[str, Any]]
+    mails: list[dict[str, Any]]
+    responses: list[dict[str, Any]]
+    closures: list[dict[str, Any]]
+
+
+class DeadMail(BaseModel):
+    """A mail that was given up; ``last_error`` is an error's name, never an address."""
+
+    id: UUID
+    booking_id: UUID
+    kind: str
+    attempts: int
+    dead_at: datetime
+    last_error: str
+
+
+class DeadMailList(BaseModel):
+    """The oldest 200; sending them again makes room for the next."""
+
+    items: list[DeadMail]
+    next: str | None
+
+
+class MailReplay(Strict):
+    """Which mails to send again; without ``ids`` all of them."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=200)] | None = None
+
+
+class MailReplayed(BaseModel):
+    """How many mails start anew."""
+
+    replayed: int

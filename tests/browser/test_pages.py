@@ -1,0 +1,53 @@
+"""Every page in every state, language and width: axe without violations, nothing sideways, nothing too small to hit."""
+
+from regiohub_gateway.web.site import routers
+from regiohub_local.browser import checks, tour
+from regiohub_local.browser.people import People
+from tests.support.browser import axe, mend
+
+
+async def visit(page, view):
+    """In the light, and once in the dark, where only colours differ."""
+    faults = await checks.faults(page) + await axe(page)
+    if (view.language, view.width) == ("de", tour.WIDTHS[-1]):
+        await page.emulate_media(color_scheme="dark")
+        faults += [f"dark: {fault}" for fault in await axe(page, "color-contrast")]
+        await page.emulate_media(color_scheme="light")
+    return faults
+
+
+async def test_every_page_in_every_state(bare_house, chromium_browser):
+    people, faults = People(chromium_browser, bare_house), []
+    try:
+        async for stops, facts in tour.stages(bare_house):
+            faults += await tour.go(people, bare_house.origin, stops, facts, visit)
+    finally:
+        await people.close()
+        await mend(bare_house)
+    assert faults == []
+
+
+def test_every_page_of_the_gateway_is_on_the_tour():
+    found = {route.path for router in routers() for route in router.routes if "GET" in route.methods}
+
+    assert found - {"/key/worker.js"} == set(tour.PAGES.values())
+
+
+def test_every_page_has_every_state_or_a_reason():
+    assert tour.gaps() == []
+    assert {name for name, _ in tour.WITHOUT} <= set(tour.PAGES)
+    assert len({(stop.page, stop.state) for stop in tour.ALL}) == len(tour.ALL), "a picture would replace another"
+
+
+async def test_the_checks_find_what_they_are_for(chromium_browser):
+    page = await chromium_browser.new_page(viewport={"width": 320, "height": 480})
+    await page.set_content(
+        "<html lang=de><title>x</title><main><h1>x</h1><div style='width:400px'>x</div><button style='width:9px;padding:0'>x</button>"
+        "<p style='color:#bbb'>grau</p></main></html>"
+    )
+    faults, violations = await checks.faults(page), await axe(page)
+    await page.close()
+
+    assert any(fault.startswith("scrolls sideways: 4") for fault in faults)
+    assert any(fault.startswith("small target: x: 9×") for fault in faults)
+    assert any(fault.startswith("axe color-contrast") for fault in violations)

@@ -1,0 +1,57 @@
+"""What the app role may do in the database: each right is needed, and nothing else is there."""
+
+import asyncpg
+import pytest
+
+from tests.service.billing.world import World
+
+RIGHTS = """
+SELECT t.tablename AS name, string_agg(p.privilege, ',' ORDER BY p.privilege) AS rights
+FROM (SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+      UNION SELECT viewname FROM pg_views WHERE schemaname = 'public') t,
+     unnest(ARRAY['DELETE', 'INSERT', 'REFERENCES', 'SELECT', 'TRIGGER', 'TRUNCATE', 'UPDATE']) AS p (privilege)
+WHERE has_table_privilege('billing_app', t.tablename, p.privilege) GROUP BY 1
+"""
+SOME_COLUMNS = """
+SELECT c.relname AS name, string_agg(a.attname, ' ' ORDER BY a.attname) AS columns
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+  AND has_column_privilege('billing_app', c.oid, a.attnum, 'UPDATE')
+  AND NOT has_table_privilege('billing_app', c.oid, 'UPDATE') GROUP BY 1
+"""
+WHOLE_ROW, ADD, SWEPT = "INSERT,SELECT,UPDATE", "INSERT,SELECT", "DELETE,INSERT,SELECT"
+EXPECTED = {
+    "account_balance": "SELECT", "alembic_version": "SELECT",
+    "charge": WHOLE_ROW, "payment": WHOLE_ROW, "seller": WHOLE_ROW,
+    "clearing_item": ADD, "number_series": ADD, "provider_intent": ADD, "refund": ADD,
+    "document": ADD, "document_line": ADD, "journal_entry": ADD, "journal_line": ADD,
+    "export_batch": ADD, "export_row": ADD,
+    "idempotency_key": SWEPT, "inbox": SWEPT, "outbox": SWEPT, "outbox_delivery": SWEPT, "stripe_event": SWEPT,
+    "tax_rule": SWEPT,
+}  # fmt: skip
+
+
+async def test_the_app_role_has_these_rights_and_no_others(world: World):
+    assert {row["name"]: row["rights"] for row in await world.rows(RIGHTS, owner=True)} == EXPECTED
+    columns = {row["name"]: row["columns"] for row in await world.rows(SOME_COLUMNS, owner=True)}
+    assert columns.keys() == {
+        "clearing_item", "number_series", "provider_intent", "refund", "idempotency_key", "outbox", "outbox_delivery",
+        "stripe_event",
+    }  # fmt: skip
+    assert columns["clearing_item"] == "note resolved_at resolved_by"
+    assert columns["outbox"] == "data"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM payment", "DELETE FROM refund", "UPDATE refund SET amount_cents = 1", "DELETE FROM charge",
+        "DELETE FROM number_series", "DELETE FROM seller", "DELETE FROM provider_intent",
+        "UPDATE provider_intent SET request = '{}'", "UPDATE tax_rule SET rate_percent = 0",
+        "UPDATE alembic_version SET version_num = '0000'", "DELETE FROM alembic_version", "TRUNCATE payment CASCADE",
+        "UPDATE stripe_event SET type = 'x'", "CREATE TABLE x ()", "DROP TABLE payment", "ALTER TABLE payment ADD x int",
+    ],
+)  # fmt: skip
+async def test_the_app_role_is_refused(world: World, statement: str):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.rows(statement)
