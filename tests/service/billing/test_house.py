@@ -6,12 +6,7 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from regiohub_billing.tables import Base
 from regiohub_billing.usecases import intents
 from regiohub_billing.worker import tidy
 from regiohub_shared.clock import real_now
@@ -166,16 +161,6 @@ async def test_facts_carry_no_name(world: World):
     data = await world.rows("SELECT data::text AS data FROM outbox")
     assert data
     assert all("Erika" not in row["data"] for row in data)
-
-
-async def test_the_migration_is_the_schema(world: World):
-    def compare(connection: Connection) -> object:
-        return compare_metadata(MigrationContext.configure(connection), Base.metadata)
-
-    engine = create_async_engine(world.urls.owner.replace("postgresql:", "postgresql+asyncpg:"))
-    async with engine.connect() as connection:
-        assert await connection.run_sync(compare) == []
-    await engine.dispose()
 
 
 async def test_readiness_tells_what_limps_and_stays_ready(world: World):

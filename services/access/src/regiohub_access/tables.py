@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, ForeignKeyConstraint, Integer
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from regiohub_shared.db.base import new_registry
@@ -118,7 +118,7 @@ class GrantLine(Base, table=True):
     __tablename__ = "grant_line"
     grant_id: UUID = Field(primary_key=True, foreign_key="grant.id", ondelete="CASCADE")
     line_id: UUID = Field(primary_key=True)
-    resource_id: UUID = Field(index=True)
+    resource_id: UUID
     starts_at: datetime = _at()
     ends_at: datetime = _at()
 
@@ -131,6 +131,7 @@ class Pin(Base, table=True):
     """
 
     __tablename__ = "pin"
+    __table_args__ = (UniqueConstraint("hub", "digest"),)
     grant_id: UUID = Field(primary_key=True, foreign_key="grant.id", ondelete="CASCADE")
     hub: str = Field(foreign_key="hub.slug")
     sealed: bytes
@@ -142,7 +143,7 @@ class ArmedPin(Base, table=True):
 
     __tablename__ = "armed_pin"
     reader_id: str = Field(primary_key=True, foreign_key="reader.id")
-    grant_id: UUID = Field(primary_key=True, foreign_key="pin.grant_id", ondelete="CASCADE")
+    grant_id: UUID = Field(primary_key=True, foreign_key="pin.grant_id", ondelete="CASCADE", index=True)
     armed_at: datetime = _at()
 
 
@@ -160,6 +161,13 @@ class Pass(Base, table=True):
     """An issued RH1 pass: useless without the phone's key, so it is kept and returned again as it is."""
 
     __tablename__ = "pass"
+    # One live pass per day (piece of a window) and key.
+    __table_args__ = (
+        Index(
+            "uq_pass_live", "grant_id", "thumbprint", "starts_at",
+            unique=True, postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )  # fmt: skip
     id: bytes = Field(primary_key=True)
     grant_id: UUID = Field(foreign_key="grant.id", ondelete="CASCADE", index=True)
     hub: str = Field(foreign_key="hub.slug")
@@ -177,6 +185,7 @@ class DenyEntry(Base, table=True):
     """A pass that no reader of its hub may accept, until it ends anyway."""
 
     __tablename__ = "deny_entry"
+    __table_args__ = (UniqueConstraint("hub", "sequence"),)
     hub: str = Field(primary_key=True, foreign_key="hub.slug")
     pass_id: bytes = Field(primary_key=True)
     sequence: int = Field(sa_type=BigInteger)
@@ -202,6 +211,11 @@ class DoorEventRow(Base, table=True):
     """
 
     __tablename__ = "door_event"
+    __table_args__ = (
+        UniqueConstraint("reader_id", "reader_log", "reader_sequence", name="uq_door_event_reader"),
+        Index("ix_door_event_received_at", "received_at"),
+        Index("ix_door_event_credential", "credential"),
+    )
     hub: str = Field(primary_key=True, foreign_key="hub.slug")
     number: int = Field(primary_key=True, sa_type=BigInteger)
     reader_id: str
@@ -238,6 +252,12 @@ class Delivery(Base, OutboxDelivery, table=True):
     """One fact for one subscriber."""
 
     __tablename__ = "outbox_delivery"
+    __table_args__ = (
+        Index(
+            "ix_outbox_delivery_due", "subscriber", "next_at",
+            postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
+        ),
+    )  # fmt: skip
 
 
 class Inbox(Base, InboxRow, table=True):

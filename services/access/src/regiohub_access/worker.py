@@ -10,6 +10,7 @@ from regiohub_access.usecases.housekeeping import keep_house
 from regiohub_shared import clock
 from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.db.database import Database
+from regiohub_shared.events import housekeeping as facts
 from regiohub_shared.events.relay import Relay, Target
 from regiohub_shared.events.worker import every, run_loops
 from regiohub_shared.http.client import make_client
@@ -25,7 +26,11 @@ async def run(settings: Settings) -> None:
     booking = make_client(settings.booking_url, timeout_s=settings.http_timeout_s, auth=auth)
     try:
         relay = Relay(db, "/access", [Target("booking", booking)])
-        await run_loops(relay.run, every(HOUSEKEEPING_S, "housekeeping", partial(_keep_house, db, settings)))
+        await run_loops(
+            relay.run,
+            every(HOUSEKEEPING_S, "housekeeping", partial(_keep_house, db, settings)),
+            every(facts.HOUSEKEEPING_S, "facts", partial(facts.keep_house, db, keep_keys=None)),
+        )
     finally:
         await booking.aclose()
         await db.close()

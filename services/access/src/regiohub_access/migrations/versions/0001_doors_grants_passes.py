@@ -5,12 +5,12 @@ Revision: 0001, the first
 
 from alembic import op
 
+from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
+
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-APP = "access_app"
 
 _PLACES = """
 CREATE TABLE hub (
@@ -24,7 +24,9 @@ CREATE TABLE hub (
     pins_sequence bigint NOT NULL,
     pins_digest bytea,
     event_number bigint NOT NULL,
-    event_hash bytea
+    event_hash bytea,
+    chain_checked bigint NOT NULL,
+    chain_broken bigint
 );
 CREATE TABLE door (
     hub varchar NOT NULL REFERENCES hub,
@@ -57,12 +59,13 @@ CREATE INDEX ix_reader_hub ON reader (hub);
 _GRANTS = """
 CREATE TABLE "grant" (
     id uuid PRIMARY KEY,
-    booking_id uuid NOT NULL UNIQUE,
+    booking_id uuid NOT NULL CONSTRAINT uq_grant_booking_id UNIQUE,
     hub varchar NOT NULL REFERENCES hub,
     sub varchar,
     version integer NOT NULL,
     status varchar NOT NULL CHECK (status IN ('active', 'revoked')),
     created_at timestamptz NOT NULL,
+    activated_at timestamptz,
     revoked_at timestamptz,
     erased_at timestamptz,
     opened_version integer NOT NULL,
@@ -155,6 +158,7 @@ CREATE TABLE door_event (
     credential varchar,
     late boolean NOT NULL,
     is_chained boolean NOT NULL,
+    doubt varchar,
     PRIMARY KEY (hub, number),
     CONSTRAINT uq_door_event_reader UNIQUE (reader_id, reader_log, reader_sequence)
 );
@@ -219,7 +223,7 @@ _RIGHTS = {
     "door": "SELECT, INSERT, UPDATE, DELETE",
     "door_resource": "SELECT, INSERT, DELETE",
     "reader": "SELECT, INSERT, UPDATE",
-    '"grant"': "SELECT, INSERT, UPDATE",
+    "grant": "SELECT, INSERT, UPDATE",
     "grant_line": "SELECT, INSERT, DELETE",
     "pin": "SELECT, INSERT, DELETE",
     "armed_pin": "SELECT, INSERT, DELETE",
@@ -229,9 +233,7 @@ _RIGHTS = {
     "deny_entry": "SELECT, INSERT, DELETE",
     "door_event": "SELECT, INSERT",
     "chain_link": "SELECT, INSERT",
-    "outbox": "SELECT, INSERT, DELETE",
-    "outbox_delivery": "SELECT, INSERT, UPDATE, DELETE",
-    "inbox": "SELECT, INSERT, DELETE",
+    **FACT_RIGHTS,
 }
 
 
@@ -248,11 +250,7 @@ def upgrade() -> None:
         _run(part)
     op.execute(_PURGE)
     op.execute("REVOKE ALL ON FUNCTION purge_door_events FROM PUBLIC")
-    for table, rights in _RIGHTS.items():
-        op.execute(f"REVOKE ALL ON {table} FROM {APP}")
-        op.execute(f"GRANT {rights} ON {table} TO {APP}")
-    op.execute(f"GRANT EXECUTE ON FUNCTION purge_door_events TO {APP}")
-    op.execute(f"GRANT SELECT ON alembic_version TO {APP}")
+    grant_rights("access", _RIGHTS, functions=("purge_door_events",))
 
 
 def downgrade() -> None:
