@@ -18,7 +18,7 @@ from tests.support.tokens import ISSUER, claims_for, fetch_keys, sign
 ORIGIN = "http://gateway.test"
 CHECKOUT = "http://checkout.test"
 HUB = {
-    "slug": "bendorf", "name": "Ideenkino", "operator": "stadt-bendorf", "street": "Bachstr. 1", "postcode": "56170",
+    "slug": "bendorf", "name": "Ideenkino", "operator": "stadt-bendorf", "operator_name": "Stadt Bendorf", "street": "Bachstr. 1", "postcode": "56170",
     "city": "Bendorf", "door_hint": "Hintereingang", "time_zone": "Europe/Berlin", "version": 3,
     "opening_hours": [{"weekday": 1, "opens": "08:00", "closes": "24:00"}],
 }  # fmt: skip

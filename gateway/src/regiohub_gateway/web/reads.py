@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from regiohub_gateway.web.api import Api, Refused
-from regiohub_shared.problem import Unavailable
+from regiohub_shared.problem import Problem, Unavailable
 
 Json = dict[str, Any]
 
@@ -41,6 +41,19 @@ class HubOffers:
 async def list_hubs(api: Api) -> list[Json]:
     """Return all hubs."""
     return await api.items("booking", "/v1/hubs")
+
+
+async def operator_names(api: Api) -> dict[str, str]:
+    """Return the operators' names by slug."""
+    return {hub["operator"]: hub["operator_name"] for hub in await list_hubs(api)}
+
+
+async def find_operator_names(api: Api) -> dict[str, str]:
+    """The same; nothing while booking is away, since the slug does as well."""
+    try:
+        return await operator_names(api)
+    except (Refused, Problem):
+        return {}
 
 
 async def list_verdicts(api: Api, start: datetime, end: datetime, hub: str = "") -> list[Json]:

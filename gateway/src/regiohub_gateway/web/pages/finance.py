@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from regiohub_gateway.visitor import Visitor
 from regiohub_gateway.web.api import Refused, api_of
 from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
-from regiohub_gateway.web.reads import list_hubs
+from regiohub_gateway.web.reads import find_operator_names, operator_names
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.problem import BadRequest, Forbidden, NotFound
 
@@ -26,12 +26,15 @@ def _finance(request: Request, operator: str = "") -> Visitor:
 async def operators_page(request: Request) -> Response:
     """The towns that this person books for; one opens at once."""
     visitor = _finance(request)
-    operators = sorted(visitor.operators)
     if "county-finance" in visitor.roles:
-        operators = sorted({hub["operator"] for hub in await list_hubs(api_of(request))})
+        names = await operator_names(api_of(request))
+        operators = sorted(names)
+    else:
+        names = await find_operator_names(api_of(request))
+        operators = sorted(visitor.operators)
     if len(operators) == 1:
         return go(request, f"/finance/{operators[0]}")
-    return page(request, "finance/operators", operators=operators)
+    return page(request, "finance/operators", operators=operators, names=names)
 
 
 @router.get("/{operator}")
@@ -90,13 +93,14 @@ async def export_page(request: Request, operator: str, export_id: str) -> Respon
 
 async def _books(request: Request, operator: str, refused: Refused | None) -> Response:
     api, query = api_of(request), {"operator": operator}
-    real, test, log, clearing = await asyncio.gather(
+    real, test, log, clearing, names = await asyncio.gather(
         api.get("billing", "/v1/exports/preview", **query, productive="true"),
         api.get("billing", "/v1/exports/preview", **query, productive="false"),
         api.items("billing", "/v1/exports", **query),
         api.items("billing", "/v1/clearing", **query),
+        find_operator_names(api),
     )
     return page(
         request, "finance/books", status=refused.status if refused else 200,
-        operator=operator, previews=[real, test], log=log, clearing=clearing, refused=refused,
+        operator=operator, name=names.get(operator, operator), previews=[real, test], log=log, clearing=clearing, refused=refused,
     )  # fmt: skip

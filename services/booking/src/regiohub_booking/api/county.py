@@ -67,7 +67,9 @@ async def set_hub(
     values = body.model_dump(exclude={"opening_hours"})
     hub = await put_hub(session, slug=slug, values=values, week=week, version=version)
     tag(response, hub.version)
-    return HubPublic.of(hub, await places.list_week(session, slug))
+    return HubPublic.of(
+        hub, await places.list_week(session, slug), (await places.operator_names(session))[hub.operator]
+    )
 
 
 @router.put(

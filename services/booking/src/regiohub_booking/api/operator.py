@@ -159,7 +159,9 @@ async def set_hours(
     week = [opening.opening() for opening in change.opening_hours]
     hub = await put_hours(session, principal=caller, slug=slug, week=week, version=version)
     tag(response, hub.version)
-    return HubPublic.of(hub, await places.list_week(session, slug))
+    return HubPublic.of(
+        hub, await places.list_week(session, slug), (await places.operator_names(session))[hub.operator]
+    )
 
 
 @router.get("/v1/hubs/{slug}/closures", summary="List closures", responses=problems(NotFound))

@@ -31,7 +31,8 @@ HubSlug = Annotated[str, Query(max_length=40, pattern=r"^[a-z0-9-]+$")]
 async def list_hubs(session: SessionDep) -> HubList:
     """All hubs with address and weekly hours."""
     found = await places.list_hubs(session)
-    items = [HubPublic.of(hub, await places.list_week(session, hub.slug)) for hub in found]
+    names = await places.operator_names(session)
+    items = [HubPublic.of(hub, await places.list_week(session, hub.slug), names[hub.operator]) for hub in found]
     return HubList(items=items, next=None)
 
 
@@ -40,7 +41,9 @@ async def get_hub(slug: str, session: SessionDep, response: Response) -> HubPubl
     """One hub; the ETag is needed to change it."""
     hub = await places.get_hub(session, slug)
     tag(response, hub.version)
-    return HubPublic.of(hub, await places.list_week(session, slug))
+    return HubPublic.of(
+        hub, await places.list_week(session, slug), (await places.operator_names(session))[hub.operator]
+    )
 
 
 @router.get("/v1/hubs/{slug}/resources", summary="List a hub's resources", responses=problems(NotFound))

@@ -76,6 +76,11 @@ async def list_hubs(session: AsyncSession) -> Sequence[Hub]:
     return (await session.exec(select(Hub).order_by(Hub.name))).all()
 
 
+async def operator_names(session: AsyncSession) -> dict[str, str]:
+    """Return the name of each operator by its slug; they are few."""
+    return {row.slug: row.name for row in (await session.exec(select(Operator))).all()}
+
+
 async def get_hub(session: AsyncSession, slug: str, *, lock: bool = False) -> Hub:
     """Return the hub; ``lock`` takes the row for a change (it never blocks a booking's foreign key).
 

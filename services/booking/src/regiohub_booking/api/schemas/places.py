@@ -97,6 +97,7 @@ class HubPublic(BaseModel):
     slug: str
     name: str
     operator: str
+    operator_name: str
     street: str
     postcode: str
     city: str
@@ -106,10 +107,10 @@ class HubPublic(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, hub: Hub, week: list[Opening]) -> Self:
-        """Build from row and hours."""
+    def of(cls, hub: Hub, week: list[Opening], operator_name: str) -> Self:
+        """Build from row, hours and the name of who runs it."""
         return cls(
-            slug=hub.slug, name=hub.name, operator=hub.operator, street=hub.street, postcode=hub.postcode,
+            slug=hub.slug, name=hub.name, operator=hub.operator, operator_name=operator_name, street=hub.street, postcode=hub.postcode,
             city=hub.city, door_hint=hub.door_hint, time_zone=hub.time_zone,
             opening_hours=[OpeningModel.of(opening) for opening in week], version=hub.version,
         )  # fmt: skip
