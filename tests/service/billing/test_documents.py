@@ -53,6 +53,21 @@ async def test_the_printed_document_is_for_its_member_and_the_finance_offices(wo
     assert foreign.json()["detail"] == unknown.json()["detail"] == "There is no such document."
 
 
+async def test_the_way_back_is_for_the_member_and_in_their_language(world: World):
+    story = a_booking()
+    await world.confirmed(story)
+    (invoice,) = await world.documents(story)
+    path, back = f"/v1/documents/{invoice['id']}", f"/bookings/{invoice['booking_id']}"
+
+    german = (await world.client.get(path, headers=member())).text
+    english = (await world.client.get(path, params={"lang": "en"}, headers=member())).text
+    assert f'href="{back}"' in german
+    assert f'href="/en{back}"' in english
+    assert "Number" in english
+    assert "href=" not in (await world.client.get(path, headers=finance("stadt-bendorf"))).text
+    assert (await world.client.get(path, params={"lang": "fr"}, headers=member())).status_code == 422
+
+
 async def test_a_cancelled_booking_gets_its_storno_before_its_money(world: World):
     story = a_booking(1200)
     payment = await world.confirmed(story)

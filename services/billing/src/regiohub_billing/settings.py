@@ -27,3 +27,5 @@ class Settings(ServiceSettings):
     """Where the provider sends the member back after paying, on ``public_origin``."""
     cancel_path: str = "/bookings/{booking_id}/pay"
     """Where it sends them when they give up."""
+    booking_path: str = "/bookings/{booking_id}"
+    """The member's page of a booking on the gateway; documents lead back to it (English: behind ``/en``)."""

@@ -15,6 +15,7 @@ from regiohub_local.plan import House
 from regiohub_local.region import HUBS, resource_id
 from regiohub_local.story import HUB, OPERATOR, Tale
 from regiohub_shared.clock import now
+from regiohub_shared.events.relay import RelayRules
 
 Facts = dict[str, str]
 _ZONE = ZoneInfo("Europe/Berlin")
@@ -83,12 +84,14 @@ class _Bookings:
         for tale in (paid, cancelled):
             for step in (story.book, story.pay, story.invoice):
                 await step(tale)
+        invoice = (await story.until("Rechnung", lambda: story.documents(paid, 1)))[0]
         await self._member.post(f"{cancelled.path}/cancel", {}, **{"If-Match": f'"{cancelled.booking["version"]}"'})
-        await story.until("Storno", lambda: story.documents(cancelled, 2))
+        storno = (await story.until("Storno", lambda: story.documents(cancelled, 2)))[1]
         await story.fetch_pass(paid)
         start = paid.start
         return {
             "paid": paid.booking["id"], "cancelled": cancelled.booking["id"], "desk": paid.desk,
+            "invoice": invoice["id"], "storno": storno["id"],
             "date": start.date().isoformat(), "day_after": (start.date() + timedelta(days=1)).isoformat(),
         }  # fmt: skip
 
@@ -130,9 +133,10 @@ async def _give_a_fact_up(house: House) -> None:
     connection = await asyncpg.connect(server.admin_url.rpartition("/")[0] + "/regiohub_booking")
     try:
         await connection.execute(
-            "UPDATE outbox_delivery SET dead_at = $1, attempts = 20, last_error = '503 Service Unavailable' WHERE "
+            "UPDATE outbox_delivery SET dead_at = $1, attempts = $2, refusals = $2, last_error = 'HTTP 409' WHERE "
             "subscriber = 'billing' AND outbox_id = (SELECT min(outbox_id::text)::uuid FROM outbox_delivery)",
             now(),
+            RelayRules().max_attempts,
         )
     finally:
         await connection.close()

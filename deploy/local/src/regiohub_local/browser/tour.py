@@ -38,6 +38,8 @@ PAGES: Mapping[str, str] = {
     "problems": "/problems", "problem": "/problems/{name}", "api-docs": "/api-docs",
 }  # fmt: skip
 """Each page and its route in the gateway."""
+PAPERS: Mapping[str, str] = {"document": "/api/billing/v1/documents/{document_id}"}
+"""What a service shows people itself, and its address: German in every language, and all of it to be seen."""
 
 _FIXED = "the text stands in the code and asks nobody"
 _ONE = "the page is about one thing; without it, it is the error"
@@ -48,6 +50,8 @@ WITHOUT: Mapping[tuple[str, str], str] = {
     **{(name, "empty"): _ONE for name in (
         "book", "booking", "pay", "payment", "cancel", "operator-room", "operator-cancel", "finance-export", "problem",
     )},
+    ("document", "empty"): _ONE,
+    ("document", "error"): "it is the API's problem+json, for programs; people come by a link of their booking",
     ("finance", "error"): "it is a list of names; when they cannot be read, the page is the error of the service",
 }  # fmt: skip
 
@@ -74,6 +78,11 @@ class View:
     width: int
 
     @property
+    def is_paper(self) -> bool:
+        """Whether nothing of it may hide in a box that scrolls: figures that people do not find, they miss."""
+        return self.stop.page in PAPERS
+
+    @property
     def name(self) -> str:
         """Name of a picture of it."""
         return f"{self.stop.page}-{self.stop.state}-{self.width}-{self.language}"
@@ -94,6 +103,10 @@ def _send(*fills: tuple[str, str]) -> Act:
 
 async def _show_code(page: Page) -> None:
     await page.locator("rh-door-key svg").wait_for()
+
+
+async def _open_details(page: Page) -> None:
+    await page.locator("details summary").first.click()
 
 
 async def _close_everything(page: Page) -> None:
@@ -143,6 +156,8 @@ LIFE: Sequence[Stop] = (
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
     Stop("booking", "data-current", "/bookings/{current}", MEMBER),
     Stop("booking", "error-foreign", "/bookings/{paid}", NEWCOMER),
+    Stop("document", "data", "/api/billing/v1/documents/{invoice}", MEMBER),
+    Stop("document", "data-cancelled", "/api/billing/v1/documents/{storno}", MEMBER),
     Stop("pay", "data", "/bookings/{held}/pay", MEMBER),
     Stop("pay", "data-again", "/bookings/{waiting}/pay", MEMBER),
     Stop("pay", "error", "/bookings/{held}/pay", MEMBER, _send(("#f-name", ""), ("#f-country", "Deutschland"))),
@@ -169,6 +184,7 @@ LIFE: Sequence[Stop] = (
     Stop("operator-cancel", "error", "/operator/bendorf/bookings/{cancelled}/cancel", OPERATOR),
     Stop("finance", "data", "/finance", COUNTY_TREASURY),
     Stop("finance-books", "data", "/finance/stadt-bendorf", TREASURY),
+    Stop("finance-books", "data-file", "/finance/stadt-bendorf", TREASURY, _open_details),
     Stop("finance-export", "data", "/finance/stadt-bendorf/exports/{export}", TREASURY),
     Stop("finance-export", "error", f"/finance/stadt-bendorf/exports/{_UNKNOWN}", TREASURY),
     Stop("deliveries", "data", "/county/deliveries", COUNTY),
@@ -207,7 +223,7 @@ ALL = (*NOTHING, *ONE_HUB, *LIFE, *NO_BOOKING, *AWAY)
 def gaps() -> list[str]:
     """Page and state that no stop shows and no reason excuses."""
     shown = {(stop.page, stop.state.partition("-")[0]) for stop in ALL}
-    wanted = {(name, state) for name in PAGES for state in STATES}
+    wanted = {(name, state) for name in (*PAGES, *PAPERS) for state in STATES}
     return sorted(f"{name}: {state}" for name, state in wanted - shown - set(WITHOUT))
 
 
@@ -245,15 +261,20 @@ async def go(people: People, origin: str, stops: Iterable[Stop], facts: Mapping[
     return [fault for faults in found for fault in faults] + people.watch.take()
 
 
+def _address(stop: Stop, language: str) -> str:
+    if stop.page in PAPERS:
+        return f"{stop.path}?lang={language}"
+    return f"/en{stop.path}" if language == "en" else stop.path
+
+
 async def _show(page: Page, origin: str, stop: Stop, facts: Mapping[str, str], visit: Visit) -> list[str]:
     faults = []
     for language in LANGUAGES:
-        prefix = "/en" if language == "en" else ""
         await page.set_viewport_size({"width": WIDTHS[0], "height": 800})
-        await page.goto(f"{origin}{prefix}{stop.path.format(**facts)}")
+        await page.goto(f"{origin}{_address(stop, language).format(**facts)}")
         if stop.act:
             await stop.act(page)
-        if await page.get_attribute("html", "lang") != language:
+        if await page.get_attribute("html", "lang") != ("de" if stop.page in PAPERS else language):
             faults.append(f"{stop.page}-{stop.state}: the page is not in {language}")
         for width in WIDTHS:
             view = View(stop, language, width)

@@ -7,6 +7,7 @@ import httpx
 from fastapi import Depends, Request, Response
 
 from regiohub_billing.providers.port import Provider
+from regiohub_billing.settings import Settings
 from regiohub_billing.usecases.payments import Returns, Shop
 from regiohub_billing.usecases.rendering import Renderer
 from regiohub_shared.auth.deps import PrincipalDep, require
@@ -71,6 +72,13 @@ def renderer(request: Request) -> Renderer:
     return found
 
 
+def settings(request: Request) -> Settings:
+    """Return the settings."""
+    found: Settings = request.app.state.settings
+    return found
+
+
+SettingsDep = Annotated[Settings, Depends(settings)]
 ShopDep = Annotated[Shop, Depends(shop)]
 DatabaseDep = Annotated[Database, Depends(database)]
 RendererDep = Annotated[Renderer, Depends(renderer)]
