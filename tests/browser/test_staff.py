@@ -139,7 +139,7 @@ async def test_finance_sees_the_preview_exports_it_and_downloads_the_same_bytes_
     await page.goto(house.origin)
     await page.click("text=Kasse")
     preview = page.locator("section[aria-labelledby=preview-test]")
-    rows = await preview.locator("tbody tr").count()
+    rows = await preview.locator("details tbody tr").count()
     await preview.get_by_role("button", name="Test-Stapel erzeugen").click()
     await page.wait_for_url("**/exports/*")
     shown = dict(

@@ -49,6 +49,13 @@ async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(wor
         == (batch["row_count"], batch["sum_cents"])
         == (10, 2 * 1200 + 4 * 1106 + 2 * 500)
     )
+    # Soll: what was kept; the cancelled invoice and its Storno are even.
+    assert shown["totals"] == {"claim_cents": 1200, "receipt_cents": 1200 + 1106 + 500, "pay_back_cents": 1106 + 500}
+    assert {entry["booking_code"] for entry in shown["entries"]} == {"ABCD2345"}
+    assert {(entry["kind"], entry["document"][:7]) for entry in shown["entries"]} == {
+        ("payment", "TEST-R-"), ("invoice", "TEST-R-"), ("cancellation", "TEST-S-"), ("refund", "TEST-S-"),
+        ("payment", ""), ("refund", ""),
+    }  # fmt: skip
     file = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
     assert hashlib.sha256(file.content).hexdigest() == batch["sha256"]
     assert batch["file_name"] in file.headers["content-disposition"]
@@ -256,6 +263,7 @@ async def test_five_thousand_entries_leave_the_loop_free_and_are_cut_off_in_the_
 
     assert longest < 0.3
     assert (shown["count"], len(shown["rows"]), shown["truncated"]) == (5000, 200, True)
+    assert len(shown["entries"]) == 200
     assert (batch["row_count"], batch["sum_cents"]) == (5000, shown["sum_cents"])
     rest = (await preview(world)).json()
     assert rest["count"] == 5102 - 5000

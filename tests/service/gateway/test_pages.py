@@ -299,6 +299,7 @@ async def test_the_booking_shows_key_pin_and_documents(house):
     assert "483920" in page
     assert f'href="/key/{BOOKING_ID}"' in page
     assert 'href="/api/billing/v1/documents/d1"' in page
+    assert 'href="/api/billing/v1/documents/d1?lang=en"' in (await browser.get(f"/en/bookings/{BOOKING_ID}")).text
     assert "TEST-2026-00001" in page
 
 
@@ -547,7 +548,12 @@ async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
 async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     preview = {
         "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,
-        "columns": ["Betrag", "Text"], "rows": [["9,00", "=x"]], "replaced": [], "blocking": [],
+        "columns": ["Satzart", "Text"], "rows": [["V", "=x"]], "replaced": [], "blocking": [], "truncated": True,
+        "totals": {"claim_cents": 450, "receipt_cents": 450, "pay_back_cents": 0},
+        "entries": [
+            {"document": "", "posted_on": "2026-11-25", "booking_code": "ABCD2345", "kind": "payment",
+             "sides": {"claim_cents": 0, "receipt_cents": 450, "pay_back_cents": 0}},
+        ],
     }  # fmt: skip
     batch = {
         "id": GRANT_ID, "operator": "stadt-bendorf", "number": 1, "productive": False, "profile": "default", "file_name": "hkr.csv",
@@ -574,8 +580,25 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     assert (await browser.get("/finance")).headers["location"] == "/finance/stadt-bendorf"
     page = await browser.get("/finance/stadt-bendorf")
     check_page(page, "de")
-    for word in ("2 Zeilen, Summe 9,00\u00a0€", "Erstattung fehlgeschlagen", "card closed", "Test-Stapel erzeugen"):
+    for word in (
+        "2 Zeilen, Kontrollsumme 9,00\u00a0€",
+        "Erstattung fehlgeschlagen",
+        "card closed",
+        "Test-Stapel erzeugen",
+    ):
         assert word in page.text
+    readable, _, raw = page.text.partition("<details")
+    for word in (
+        "ohne Rechnung",
+        "Mi., 25.11.2026",
+        "ABCD2345",
+        "Zahlung",
+        'data-label="Ist">4,50',
+        "Summe aller Zeilen",
+    ):
+        assert word in readable
+    for word in ('<td class="kern-table__cell">=x</td>', "V Vorsatz (Kopf der Datei)"):
+        assert word in raw
     made = await browser.post("/finance/stadt-bendorf/exports", {})
     assert made.headers["location"] == f"/finance/stadt-bendorf/exports/{GRANT_ID}"
     assert as_json(house.billing.last("POST", "/v1/exports")) == {"operator": "stadt-bendorf", "productive": False}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from regiohub_gateway import vendor
+from regiohub_gateway.settings import Settings
 from regiohub_gateway.web import moments, texts
 from regiohub_gateway.web.forms import Form, known_id, known_slug
+from regiohub_shared.events.housekeeping import KEEP_FACTS, KEEP_KEYS
 from regiohub_shared.problem import NotFound
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +36,39 @@ def test_every_key_that_a_page_names_exists():
 
     assert len(used) > 150
     assert used - texts.catalogue("de").keys() == set()
+
+
+def test_every_column_of_the_treasury_s_file_is_explained():
+    # Its source, not the module: the gateway does not know the services.
+    source = (ROOT / "services/billing/src/regiohub_billing/render/hkr.py").read_text()
+    titles = re.findall(r'Column\("(.+?)"', source)
+
+    assert len(titles) == 28
+    assert {title for title in titles if not texts.has_text(f"hkr_column.{title}")} == set()
+
+
+@pytest.mark.parametrize(("language", "times"), [
+    ("de", "{} Tage nach der Zustellung|höchstens {} Tagen|nach {} Minuten|spätestens nach {} Stunden"),
+    ("en", "{} days after delivery|after {} days at most|after {} minutes|latest after {} hours"),
+])  # fmt: skip
+def test_the_privacy_page_names_the_times_that_the_code_keeps(language, times):
+    seconds = {name: Settings.model_fields[name].default for name in ("session_idle_s", "session_absolute_s")}
+    kept = (KEEP_FACTS.days, KEEP_KEYS.days, seconds["session_idle_s"] // 60, seconds["session_absolute_s"] // 3600)
+    said = texts.text(language, "privacy.keep_text")
+
+    for words, number in zip(times.split("|"), kept, strict=True):
+        assert words.format(number) in said
+
+
+def test_the_pages_do_not_say_that_only_the_login_service_or_the_invoice_has_the_name():
+    """Table `member` of booking has name and mail, the day list shows the name, the HKR file has name and address."""
+    for language, words in {
+        "de": ("Bei der Buchung: Ihr Name", "Tagesliste", "Kasse"),
+        "en": ("your name and", "day list", "treasury"),
+    }.items():
+        said = " ".join(texts.text(language, f"privacy.{part}_text") for part in ("what", "shared"))
+        assert all(word in said for word in words)
+        assert words[-1] in texts.text(language, "pay.buyer_help")
 
 
 def test_every_problem_that_anyone_names_has_a_page():

@@ -87,6 +87,21 @@ class Booked:
     """The invoice that this is about: itself, the one a cancellation takes back, the one a payment settled."""
     buyer: Party | None = None
     lines: tuple[Line, ...] = ()
+    booking_code: str = ""
+    """For people who look at the preview; the file has no column for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What people of a treasury ask first, in cents: what was claimed (Soll), came in (Ist) and went back."""
+
+    claim: int = 0
+    receipt: int = 0
+    pay_back: int = 0
+
+    def __add__(self, other: "Sides") -> "Sides":
+        """Both together."""
+        return Sides(self.claim + other.claim, self.receipt + other.receipt, self.pay_back + other.pay_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +147,25 @@ def frame(parts: Sequence[Part], accounts: Accounts, seller_name: str, today: da
 def total_cents(parts: Sequence[Part]) -> int:
     """Return the sum of all gross amounts, in cents, whatever their direction: a check sum."""
     return sum(part.record.gross_cents or 0 for part in parts)
+
+
+def sides(entry: Booked) -> Sides:
+    """Return on which side an entry stands; a cancellation takes from the claim."""
+    cents = entry.amount_cents
+    match _RECORD_TYPE[entry.kind][0]:
+        case "S":
+            return Sides(claim=cents)
+        case "A":
+            return Sides(claim=-cents)
+        case "R":
+            return Sides(pay_back=cents)
+        case _:
+            return Sides(receipt=cents)
+
+
+def total_sides(booked: Sequence[Booked]) -> Sides:
+    """Return the sides of all entries together."""
+    return sum(map(sides, booked), Sides())
 
 
 def _of(entry: Booked, accounts: Accounts, position: int) -> list[Record]:

@@ -58,6 +58,12 @@ async def find_payment(session: AsyncSession, payment_id: UUID) -> Payment | Non
     return await session.get(Payment, payment_id)
 
 
+async def booking_codes(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the code of the booking that each payment is for."""
+    query = select(Payment.id, Charge.code).join(Charge, col(Charge.booking_id) == col(Payment.booking_id))
+    return dict((await session.exec(query.where(col(Payment.id).in_(payment_ids)))).all())
+
+
 async def list_refunds(session: AsyncSession, payment_ids: Sequence[UUID]) -> Sequence[Refund]:
     """Return the refunds of these payments, oldest first."""
     query = select(Refund).where(col(Refund.payment_id).in_(payment_ids)).order_by(col(Refund.id))

@@ -16,6 +16,7 @@ from regiohub_billing.domain.document import INVOICE, supply_date
 from regiohub_billing.domain.hkr import Booked, Party
 from regiohub_billing.domain.journal import EntryKind
 from regiohub_billing.render import batch, hkr
+from regiohub_billing.repo import bookings as bookings_repo
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Document, ExportBatch, JournalEntry
 from regiohub_shared.db.database import Database
@@ -70,6 +71,7 @@ class Preview:
 
     operator: str
     made: batch.Made
+    booked: tuple[Booked, ...]
     blocking: tuple[str, ...]
 
 
@@ -94,7 +96,7 @@ async def preview(
     """Return what an export made now would hold, with the file's first rows."""
     async with db.session() as session:
         draft = await read(session, operator=operator, productive=productive, now=now, rows=rows)
-    return Preview(operator, await renderer.make(draft.order), draft.blocking)
+    return Preview(operator, await renderer.make(draft.order), draft.order.booked, draft.blocking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ async def _booked(session: AsyncSession, entries: Sequence[JournalEntry]) -> lis
     by_id = {document.id: document for document in documents}
     invoices = {document.payment_id: document for document in documents if document.kind == INVOICE}
     lines = await repo.document_lines(session, list(by_id))
+    codes = await bookings_repo.booking_codes(session, payment_ids)
     return [
         Booked(
             entry_id=str(entry.id),
@@ -215,6 +218,7 @@ async def _booked(session: AsyncSession, entries: Sequence[JournalEntry]) -> lis
             invoice_number=_number(invoices.get(entry.payment_id)),
             buyer=_party(by_id[entry.document_id].buyer) if entry.document_id else None,
             lines=lines[entry.document_id] if entry.document_id else (),
+            booking_code=codes.get(entry.payment_id, ""),
         )
         for entry in entries
     ]
