@@ -16,7 +16,7 @@ DEMO_USERS = (
     ("demo-betrieb-bendorf", "runs the hub Bendorf"),
     ("demo-kasse-bendorf", "books for the town of Bendorf"),
     ("demo-kreiskasse", "sees the money of every town"),
-    ("demo-kreis", "sets up hubs"),
+    ("demo-kreis", "sees every hub's pages and failed deliveries; sets up hubs by the API"),
 )
 
 
