@@ -464,7 +464,9 @@ async def test_operators_see_their_hub_and_no_other(world: World):
     assert readers[0]["pins"][0]["armed_at"] is not None
     assert grant["pin"] not in str(readers)
     assert [item["reason"] for item in listed] == ["replayed"]
-    for path in ("readers", "door-events"):
+    doors = (await world.client.get(f"/v1/hubs/{HUB}/doors", headers=own)).json()["doors"]
+    assert listed[0]["door"] in {door["number"] for door in doors}
+    for path in ("readers", "door-events", "doors"):
         assert (await world.client.get(f"/v1/hubs/{HUB}/{path}", headers=foreign)).status_code == 403
         assert (await world.client.get(f"/v1/hubs/{HUB}/{path}", headers=bearer("m", "member"))).status_code == 403
 

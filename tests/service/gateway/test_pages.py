@@ -2,7 +2,9 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -434,7 +436,7 @@ async def test_check_in_by_hand(house):
     browser = await member(house, "olga", **OPERATOR)
     answer = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
 
-    assert answer.headers["location"] == "/operator/bendorf?date=2026-11-26"
+    assert answer.headers["location"] == f"/operator/bendorf?date=2026-11-26&done={BOOKING_ID}"
     house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
 
     house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/check-in"] = refusal(409, "illegal-transition")
@@ -450,10 +452,11 @@ async def test_a_room_is_changed_in_cents_under_its_version(house):
     }  # fmt: skip
     answer = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields)
 
-    assert answer.headers["location"] == "/operator/bendorf/rooms"
+    assert answer.headers["location"] == f"/operator/bendorf/rooms?saved={ROOM_ID}"
     sent = house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}")
     assert sent.headers["if-match"] == '"7"'
     assert as_json(sent)["cents_per_hour"] == 505
+    assert "opening_hours" not in as_json(sent)
 
     wrong = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields | {"price": "viel"})
     assert wrong.status_code == 422
@@ -474,6 +477,185 @@ async def test_the_week_is_replaced(house):
     check_page(wrong, "de")
 
 
+def opening(weekday, opens, closes):
+    return {"weekday": weekday, "opens": opens, "closes": closes}
+
+
+SPLIT = [opening(1, "08:00", "12:00"), opening(1, "14:00", "18:00"), opening(2, "00:00", "24:00")]
+FULL = [opening(3, "08:00", "10:00"), opening(3, "11:00", "12:00"), opening(3, "14:00", "15:00")]
+
+
+def fields_of(answer):
+    """What a browser would send: every field of the page's own form, as it stands."""
+    page = answer.text[answer.text.index("<main") :]
+    return {
+        values["name"]: values.get("value", "")
+        for tag, values in Outline(page).tags
+        if tag == "input"
+        and "name" in values
+        and (values.get("type") not in {"radio", "checkbox"} or "checked" in values)
+    }
+
+
+@pytest.mark.parametrize("week", [[], [opening(1, "08:00", "18:00")], SPLIT])
+async def test_a_week_that_nobody_touched_is_saved_as_it_was(house, week):
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": week}
+    house.booking.routes["PUT /v1/hubs/bendorf/opening-hours"] = fakes.HUB
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get("/operator/bendorf/hours")
+    check_page(page, "de")
+    assert (await browser.post("/operator/bendorf/hours", fields_of(page))).status_code == 303
+
+    assert as_json(house.booking.last("PUT", "/v1/hubs/bendorf/opening-hours")) == {"opening_hours": week}
+
+
+async def test_a_week_with_more_than_the_form_shows_is_shown_and_never_written(house):
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": FULL}
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get("/operator/bendorf/hours")
+    check_page(page, "de")
+    sent = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_3": "08:00", "closes_3": "10:00"})
+
+    for shown in ("08:00–10:00", "11:00–12:00", "14:00–15:00", "lässt sich diese Woche hier nicht speichern"):
+        assert shown in page.text
+    assert 'action="/operator/bendorf/hours"' not in page.text
+    assert sent.status_code == 409
+    assert "Ein Tag hat mehr als zwei Öffnungszeiten" in sent.text
+    assert not [request for request in house.booking.seen if request.method == "PUT"]
+
+
+async def test_after_somebody_elses_change_the_form_shows_theirs(house):
+    house.booking.routes["PUT /v1/hubs/bendorf/opening-hours"] = refusal(412, "precondition-failed")
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": SPLIT}
+    browser = await member(house, "olga", **OPERATOR)
+    stale = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_1": "09:00", "closes_1": "10:00"})
+
+    assert stale.status_code == 412
+    assert {"opens_1": "08:00", "closes_1_2": "18:00"}.items() <= fields_of(stale).items()
+
+
+ITS_OWN = {"has_own_hours": True}
+
+
+@pytest.mark.parametrize(
+    ("stored", "changed", "sent"),
+    [
+        ({"opening_hours": SPLIT}, {}, []),
+        ({"opening_hours": SPLIT}, {"hours": "own"}, SPLIT),
+        ({"opening_hours": SPLIT} | ITS_OWN, {}, SPLIT),
+        ({"opening_hours": SPLIT} | ITS_OWN, {"hours": "hub"}, []),
+        ({"opening_hours": FULL} | ITS_OWN, {}, None),
+        ({"opening_hours": FULL} | ITS_OWN, {"hours": "hub"}, []),
+    ],
+)
+async def test_a_room_keeps_the_hubs_hours_or_its_own(house, stored, changed, sent):
+    house.booking.routes[f"GET /v1/resources/{ROOM_ID}"] = fakes.ROOM | stored
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = fakes.ROOM
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
+    check_page(page, "de")
+    answer = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields_of(page) | changed)
+
+    assert answer.status_code == 303
+    asked = house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}")
+    assert asked.headers["if-match"] == '"4"'
+    assert as_json(asked).get("opening_hours") == sent
+
+
+async def test_own_hours_without_any_are_refused(house):
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
+    refused = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields_of(page) | {"hours": "own"})
+
+    assert refused.status_code == 422
+    check_page(refused, "de")
+    assert "mindestens eine Öffnungszeit" in refused.text
+    assert 'href="#f-hours"' in refused.text
+
+
+async def test_what_was_done_is_said_on_the_next_page(house):
+    closure = {
+        "id": GRANT_ID, "hub": "bendorf", "resource_id": ROOM_ID, "start": "2026-12-01T08:00:00+01:00",
+        "end": "2026-12-01T18:00:00+01:00", "reason": "Neue <Lampe>", "created_at": "2026-11-01T08:00:00+01:00",
+    }  # fmt: skip
+    house.booking.routes["GET /v1/hubs/bendorf/closures"] = items(closure)
+    browser = await member(house, "olga", **OPERATOR)
+
+    async def said(path):
+        answer = await browser.get(path)
+        check_page(answer, "de")
+        return re.findall(r'kern-alert--success" role="status">\s*(.*?)</div>\s*</div>', answer.text, re.DOTALL)
+
+    assert "Platz &lt;1&gt;" in (await said(f"/operator/bendorf/rooms?saved={ROOM_ID}"))[0]
+    assert "Dienstag" not in (found := await said(f"/operator/bendorf/closures?saved={GRANT_ID}"))[0]
+    assert "Di., 01.12.2026, 08:00–18:00" in found[0]
+    for status, words in (("checked_in", "ist eingecheckt"), ("cancelled", "ist storniert")):
+        house.booking.routes["GET /v1/hubs/bendorf/bookings"] = items(fakes.booking(status))
+        assert f"Buchung ABCD2345 {words}" in (await said(f"/operator/bendorf?done={BOOKING_ID}"))[0]
+    for nothing in ("rooms?saved=x", "closures?saved=x", "rooms", "closures", "?done=x"):
+        assert await said(f"/operator/bendorf/{nothing}".replace("/?", "?")) == []
+
+
+async def test_a_lifted_closure_stands_in_the_form_once_more(house):
+    closure = {
+        "id": GRANT_ID, "hub": "bendorf", "resource_id": ROOM_ID, "start": "2026-12-01T08:00:00+01:00",
+        "end": "2026-12-02T00:00:00+01:00", "reason": "Neue <Lampe>", "created_at": "2026-11-01T08:00:00+01:00",
+    }  # fmt: skip
+    house.booking.routes["GET /v1/hubs/bendorf/closures"] = items(closure)
+    house.booking.routes[f"DELETE /v1/closures/{GRANT_ID}"] = httpx.Response(204)
+    browser = await member(house, "olga", **OPERATOR)
+    page = (await browser.get("/operator/bendorf/closures")).text
+    form = page[page.index(f"/closures/{GRANT_ID}/delete") :].split("</form>")[0]
+    fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
+    lifted = await browser.post(f"/operator/bendorf/closures/{GRANT_ID}/delete", fields)
+    shown = await browser.get(lifted.headers["location"])
+
+    check_page(shown, "de")
+    assert "Schließung aufgehoben" in shown.text
+    assert {
+        "start_date": "2026-12-01", "start_time": "08:00", "end_date": "2026-12-02", "end_time": "00:00", "reason": "Neue <Lampe>",
+    }.items() <= {name: unescape(value) for name, value in fields_of(shown).items()}.items()  # fmt: skip
+    assert f'<option value="{ROOM_ID}" selected>' in shown.text
+
+
+async def test_closing_over_somebody_who_is_there_says_why_not_and_from_when(house):
+    one = fakes.booking("checked_in") | {
+        "starts_at": "2026-12-01T08:00:00+00:00",
+        "ends_at": "2026-12-01T10:30:00+00:00",
+    }
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-over-use", bookings=[one])
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "resource": "all", "start_date": "2026-12-01", "start_time": "08:00", "end_date": "2026-12-01", "end_time": "18:00",
+        "reason": "Wartung & Co", "cancel_conflicting": "1",
+    }  # fmt: skip
+    refused = await browser.post("/operator/bendorf/closures", fields)
+
+    assert refused.status_code == 409
+    check_page(refused, "de")
+    assert "ABCD2345" in refused.text
+    assert "eingecheckt" in refused.text
+    assert 'name="cancel_conflicting"' not in refused.text
+    later = await browser.get(unescape(re.search(r'href="(/operator/bendorf/closures\?[^"#]+)', refused.text)[1]))
+    assert fields_of(later)["start_time"] == "11:30"
+    assert unescape(fields_of(later)["reason"]) == "Wartung & Co"
+    too_late = await browser.post("/operator/bendorf/closures", fields | {"end_time": "11:30"})
+    assert "/operator/bendorf/closures?" not in too_late.text.split("<main")[1]
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_county_without_hubs_reads_what_to_do(house, language):
+    house.booking.routes["GET /v1/hubs"] = items()
+    county = await member(house, "kreis", roles=("member", "county-admin"))
+    prefix = "/en" if language == "en" else ""
+    page = await county.get(f"{prefix}/operator")
+    assert page.status_code == 200
+    check_page(page, language)
+    assert f'href="{prefix}/api-docs"' in page.text
+    operator = await (await member(house, "olga", **OPERATOR)).get("/operator")
+    assert "Ihnen ist kein Hub zugeordnet" in operator.text
+
+
 async def test_closing_over_bookings_names_them_and_asks(house):
     one = fakes.booking()
     shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents")}
@@ -489,7 +671,7 @@ async def test_closing_over_bookings_names_them_and_asks(house):
     assert "ABCD2345" in refused.text
     assert 'name="cancel_conflicting"' in refused.text
 
-    house.booking.routes["POST /v1/hubs/bendorf/closures"] = httpx.Response(201, json={})
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = httpx.Response(201, json={"id": GRANT_ID})
     assert (await browser.post("/operator/bendorf/closures", fields | {"cancel_conflicting": "1"})).status_code == 303
     sent = as_json(house.booking.last("POST", "/v1/hubs/bendorf/closures"))
     assert sent == {
@@ -520,8 +702,37 @@ async def test_readers_show_sync_and_pins(house):
     browser = await member(house, "olga", **OPERATOR)
     page = (await browser.get("/operator/bendorf/readers")).text
 
-    for word in ("Zuletzt abgeglichen", "noch nicht angekommen", "2 Sperrungen", "andere Tür"):
+    for word in (
+        "Zuletzt abgeglichen",
+        "noch nicht angekommen",
+        "Sperrliste: 2",
+        "andere Tür",
+        ">Haustür<",
+        "ABCD2345",
+    ):
         assert word in page
+    assert date_asked(house) == real_now().astimezone(ZoneInfo("Europe/Berlin")).date().isoformat()
+
+
+def date_asked(house):
+    return house.booking.last("GET", "/v1/hubs/bendorf/bookings").url.params["date"]
+
+
+async def test_readers_show_numbers_while_nobody_knows_names_and_bookings(house):
+    at = real_now().isoformat()
+    pin = {"grant_id": GRANT_ID, "booking_id": BOOKING_ID, "starts_at": at, "ends_at": at, "armed_at": at}
+    event = {"door": 7, "at": at, "method": "pin", "decision": "allowed", "reason": "granted"}
+    reader = {"id": "reader-bendorf", "last_sync_at": at, "deny_lag": 0, "pins": [pin]}
+    house.access.routes["GET /v1/hubs/bendorf/readers"] = items(reader)
+    house.access.routes["GET /v1/hubs/bendorf/door-events"] = items(event)
+    house.booking.routes["GET /v1/hubs/bendorf/bookings"] = refusal(503, "unavailable")
+    browser = await member(house, "olga", **OPERATOR)
+    answer = await browser.get("/operator/bendorf/readers")
+
+    assert answer.status_code == 200
+    assert 'data-label="Tür">7<' in answer.text
+    assert "angekommen" in answer.text
+    assert "ABCD2345" not in answer.text
 
 
 async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):

@@ -16,7 +16,7 @@ DEMO_USERS = (
     ("demo-betrieb-bendorf@example.org", "runs the hub Bendorf"),
     ("demo-kasse-bendorf@example.org", "books for the town of Bendorf"),
     ("demo-kreiskasse@example.org", "sees the money of every town"),
-    ("demo-kreis@example.org", "sets up hubs"),
+    ("demo-kreis@example.org", "sees every hub's pages and failed deliveries; sets up hubs by the API"),
 )
 """By their mail addresses, since Keycloak's form asks for one; the names before the @ work too."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Api, Refused
 from regiohub_shared.problem import Problem, Unavailable
 
@@ -116,6 +117,22 @@ async def active_grants(api: Api) -> list[Json]:
     """Return the visitor's door rights that open something now or later, the next one first."""
     found = [grant for grant in await api.items("access", "/v1/grants") if grant["status"] == "active"]
     return sorted(found, key=lambda grant: grant["starts_at"] or "")
+
+
+async def bookings_of_pins(api: Api, hub: str, pins: list[Json]) -> dict[str, Json]:
+    """Return the bookings that these PINs belong to by id, from the day lists; nothing while booking is away."""
+    # The middle of a PIN's window lies within the booking, its edges need not.
+    days = {_middle(pin).date().isoformat() for pin in pins}
+    try:
+        lists = await asyncio.gather(*(api.items("booking", f"/v1/hubs/{hub}/bookings", date=day) for day in days))
+    except (Refused, Unavailable):
+        return {}
+    return {booking["id"]: booking for bookings in lists for booking in bookings}
+
+
+def _middle(pin: Json) -> datetime:
+    start, end = moments.parse(pin["starts_at"]), moments.parse(pin["ends_at"])
+    return start + (end - start) / 2
 
 
 async def _optional(api: Api, service: str, path: str, booking_id: str) -> list[Json] | None:

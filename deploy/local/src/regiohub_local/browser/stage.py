@@ -63,6 +63,7 @@ async def furnish(house: House) -> Facts:
         made = _Bookings(house, member, other)
         facts = await made.paid_and_cancelled()
         facts |= await _export_and_closure(house)
+        await _open_three_times_a_day(house)
         facts |= await made.current() | await made.open_ones()
     await _give_a_fact_up(house)
     return facts
@@ -102,7 +103,7 @@ class _Bookings:
             await step(tale)
         await story.at_door(tale, tale.shown)
         await story.checked_in(tale)
-        return {"current": tale.booking["id"]}
+        return {"current": tale.booking["id"], "today": tale.start.date().isoformat()}
 
     async def open_ones(self) -> Facts:
         """Held ones: not yet paid, and with the checkout open."""
@@ -123,8 +124,19 @@ async def _export_and_closure(house: House) -> Facts:
             "resource_id": str(resource_id(HUB, "Schreibtisch 8")), "reason": "Neuer Fußboden",
             "start": start.isoformat(), "end": end.isoformat(), "cancel_conflicting": False,
         }  # fmt: skip
-        await operator.post(f"/api/booking/v1/hubs/{HUB}/closures", body)
-    return {"export": batch["id"]}
+        closure = await operator.post(f"/api/booking/v1/hubs/{HUB}/closures", body)
+    return {"export": batch["id"], "closure": closure["id"]}
+
+
+async def _open_three_times_a_day(house: House) -> None:
+    """A week that the form for opening hours cannot show."""
+    async with seed.county(house) as api:
+        hub = (await api.get("/api/booking/v1/hubs/rieden")).json()
+        spans = (("09:00", "10:00"), ("11:00", "12:00"), ("13:00", "14:00"))
+        week = [{"weekday": 6, "opens": opens, "closes": closes} for opens, closes in spans]
+        body = {"opening_hours": hub["opening_hours"] + week}
+        path, headers = "/api/booking/v1/hubs/rieden/opening-hours", {"If-Match": f'"{hub["version"]}"'}
+        (await api.put(path, json=body, headers=headers)).raise_for_status()
 
 
 async def _give_a_fact_up(house: House) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from playwright.async_api import Page
 
@@ -118,6 +119,21 @@ async def _close_everything(page: Page) -> None:
     )(page)  # fmt: skip
 
 
+async def _close_over_somebody(page: Page) -> None:
+    """Close the hub for two days while somebody is there."""
+    day = date.fromisoformat(await page.evaluate("new URLSearchParams(location.search).get('day')"))
+    await _send(
+        ("#f-start_date", day.isoformat()), ("#f-start_time", "00:00"),
+        ("#f-end_date", (day + timedelta(days=2)).isoformat()), ("#f-end_time", "00:00"), ("#f-reason", "Wasserschaden"),
+    )(page)  # fmt: skip
+
+
+async def _own_hours_without_any(page: Page) -> None:
+    """Choose own hours for a room and enter none."""
+    await page.check("#f-hours")
+    await _send(*((f"#f-{name}_{day}", "") for day in range(1, 8) for name in ("opens", "closes")))(page)
+
+
 NOTHING: Sequence[Stop] = (
     Stop("start", "empty", "/"),
     Stop("find", "empty", "/find"),
@@ -171,12 +187,27 @@ LIFE: Sequence[Stop] = (
     Stop("operator", "data", "/operator", COUNTY),
     Stop("operator", "error-forbidden", "/operator", MEMBER),
     Stop("operator-day", "data", "/operator/bendorf?date={date}", OPERATOR),
+    Stop("operator-day", "data-checked-in", "/operator/bendorf?date={today}&done={current}", OPERATOR),
+    Stop("operator-day", "data-cancelled", "/operator/bendorf?date={date}&done={cancelled}", OPERATOR),
     Stop("operator-rooms", "data", "/operator/bendorf/rooms", OPERATOR),
+    Stop("operator-rooms", "data-saved", "/operator/bendorf/rooms/{desk}", OPERATOR, _send()),
     Stop("operator-room", "data", "/operator/bendorf/rooms/{desk}", OPERATOR),
     Stop("operator-room", "error", "/operator/bendorf/rooms/{desk}", OPERATOR, _send(("#f-price", "viel"))),
+    Stop("operator-room", "error-hours", "/operator/bendorf/rooms/{desk}", OPERATOR, _own_hours_without_any),
     Stop("operator-hours", "data", "/operator/bendorf/hours", OPERATOR),
+    Stop("operator-hours", "data-saved", "/operator/bendorf/hours", OPERATOR, _send()),
+    Stop("operator-hours", "error-more", "/operator/rieden/hours", COUNTY),
     Stop("operator-hours", "error", "/operator/bendorf/hours", OPERATOR, _send(("#f-opens_1", "25:00"))),
     Stop("operator-closures", "data", "/operator/bendorf/closures", OPERATOR),
+    Stop("operator-closures", "data-saved", "/operator/bendorf/closures?saved={closure}", OPERATOR),
+    Stop(
+        "operator-closures",
+        "data-lifted",
+        "/operator/bendorf/closures?lifted=1&resource={desk}&start_date={date}"
+        "&start_time=08:00&end_date={date}&end_time=18:00&reason=Putztag",
+        OPERATOR,
+    ),
+    Stop("operator-closures", "error-in-use", "/operator/bendorf/closures?day={today}", OPERATOR, _close_over_somebody),
     Stop("operator-closures", "error", "/operator/bendorf/closures", OPERATOR, _send()),
     Stop("operator-closures", "error-bookings", "/operator/bendorf/closures?day={date}", OPERATOR, _close_everything),
     Stop("operator-readers", "data", "/operator/bendorf/readers", OPERATOR),

@@ -48,8 +48,9 @@ class ReaderView:
     pins: Sequence[PinArrival]
 
 
-async def get_doors(session: AsyncSession, *, slug: str) -> tuple[Hub, list[DoorPlan]]:
-    """Return what the county configured; raise :class:`HubNotFound`."""
+async def get_doors(session: AsyncSession, *, principal: Principal, slug: str) -> tuple[Hub, list[DoorPlan]]:
+    """Return what the county configured; raise :class:`ForeignHub` or :class:`HubNotFound`."""
+    check_operates(principal, slug)
     return await places.get_hub(session, slug), await places.list_doors(session, slug)
 
 
