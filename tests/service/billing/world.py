@@ -97,8 +97,8 @@ def a_booking(*cents: int, operator: str = "stadt-bendorf", sub: str = MEMBER, c
     )  # fmt: skip
     return Story(
         BookingChanged(
-            booking_id=new_id(), code="ABCD2345", sub=sub, hub="bendorf", operator=operator, status="held", version=1,
-            lines=lines, gross_cents=sum(prices), fee_cents=0, held_at=now(), hold_until=now() + timedelta(minutes=35),
+            booking_id=new_id(), code="ABCD2345", sub=sub, hub="bendorf", hub_name="Ideenkino", operator=operator, status="held",
+            version=1, lines=lines, gross_cents=sum(prices), fee_cents=0, held_at=now(), hold_until=now() + timedelta(minutes=35),
             confirmed_at=None, cancelled_at=None, expired_at=None, checked_in_at=None, completed_at=None,
         )
     )  # fmt: skip

@@ -76,7 +76,18 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
         "4,00\u00a0€",
     ):
         assert piece in text
-    assert f"http://localhost:8000/bookings/{booking['id']}" in text
+    assert text.count(f"http://localhost:8000/bookings/{booking['id']}") == 2
+    english = text[text.index("Your booking is confirmed.") :]
+    day = tomorrow(9).astimezone(ZoneInfo("Europe/Berlin"))
+    for piece in (
+        "Your booking is confirmed.", f"Desk 1: {day:%a} {day.day} {day:%b %Y, %H:%M}–{day + timedelta(hours=1):%H:%M}",
+        "Corner: ", "Bendorf, Am Markt 1, 56170 Bendorf", booking["code"], "Price: €4.00", "Way in: Seiteneingang",
+    ):  # fmt: skip
+        assert piece in english
+    assert "4,00" not in english
+    off = cancelled.get_body()
+    assert off is not None
+    assert "The amount paid (€4.00) is refunded in full." in off.get_content()
     assert confirmed["To"] == "Demo Mitglied <demo@example.org>"
     first, last = calendar(confirmed), calendar(cancelled)
     assert (first["METHOD"], last["METHOD"]) == ("PUBLISH", "PUBLISH")

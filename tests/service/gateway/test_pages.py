@@ -118,7 +118,7 @@ async def test_an_operator_sees_no_other_hub_and_a_treasury_no_other_town(house)
 async def test_the_start_page_books_in_three_taps(house):
     browser = await member(house)
     start = (await browser.get("/")).text
-    assert "1 Platz frei" in start
+    assert "1 Arbeitsplatz frei" in start
     first = re.search(r'href="(/book\?resource=[^"]+)"', start)[1].replace("&amp;", "&")
 
     quote = await browser.get(first)

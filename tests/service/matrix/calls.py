@@ -152,6 +152,7 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "GET /v1/availability": _at(
         "/v1/availability", hub="{t.hub}", date=tomorrow(9).date(), **{"from": "09:00", "to": "10:00"}
     ),
+    "GET /v1/next-free": _at("/v1/next-free", hub="{t.hub}"),
     "GET /v1/resources/{resource_id}/slots": _at("/v1/resources/{t.resource}/slots", date=tomorrow(9).date()),
     "GET /v1/resources/{resource_id}/next-free": _at("/v1/resources/{t.resource}/next-free"),
     "POST /v1/bookings": _book,

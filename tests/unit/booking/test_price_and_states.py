@@ -67,7 +67,8 @@ def test_every_pair_is_decided(status: Status, event: Event) -> None:
 
 def held(gross: int = 400) -> Booking:
     return Booking(
-        id=uuid4(), code="ABCDEFGH", sub="s", hub="bendorf", operator="stadt-bendorf", status=Status.HELD, version=1,
+        id=uuid4(), code="ABCDEFGH", sub="s", hub="bendorf", hub_name="Bendorf", operator="stadt-bendorf",
+        status=Status.HELD, version=1,
         gross_cents=gross, fee_cents=0, starts_at=ZERO + timedelta(hours=5), ends_at=ZERO + timedelta(hours=6),
         created_at=ZERO, lines=(), held_at=ZERO, hold_until=ZERO + timedelta(minutes=35),
     )  # fmt: skip

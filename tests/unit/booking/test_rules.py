@@ -35,8 +35,8 @@ ROOM = UUID(int=1)
 
 def place(**more: object) -> Place:
     values: dict[str, object] = {
-        "id": ROOM, "hub": "bendorf", "operator": "stadt-bendorf", "name": "Room", "zone": ZoneInfo("Europe/Berlin"),
-        "cents_per_hour": 400, "tax_code": "S19", "rules": Rules(30, 60, 240, 30), "before": timedelta(),
+        "id": ROOM, "hub": "bendorf", "hub_name": "Bendorf", "operator": "stadt-bendorf", "name": "Room",
+        "zone": ZoneInfo("Europe/Berlin"), "cents_per_hour": 400, "tax_code": "S19", "rules": Rules(30, 60, 240, 30), "before": timedelta(),
         "after": timedelta(), "leaves": (ROOM,), "week": tuple(Opening(day, 480, 1080) for day in range(1, 8)),
         "is_active": True, "version": 1,
     } | more  # fmt: skip

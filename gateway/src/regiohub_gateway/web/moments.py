@@ -43,6 +43,16 @@ def after(start: datetime, minutes: int) -> datetime:
     return (start.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(ZONE)
 
 
+def minutes_between(start: datetime, end: datetime) -> int:
+    """Return real minutes, also over a change of the clocks."""
+    return int((end.astimezone(UTC) - start.astimezone(UTC)).total_seconds() // 60)
+
+
+def over_the_gap(day: date, clock: time) -> datetime:
+    """Return the moment at which a clock that nobody had put forward would show this time."""
+    return datetime.combine(day, clock, ZONE).astimezone(UTC).astimezone(ZONE)
+
+
 def next_step(now: datetime, minutes: int = 30) -> datetime:
     """Return the start of the raster that begins next, as local wall time."""
     here = now.astimezone(ZONE).replace(second=0, microsecond=0)

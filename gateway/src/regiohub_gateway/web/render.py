@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from babel.numbers import format_currency
 from fastapi import Request
@@ -63,6 +64,8 @@ def _context(language: str, visitor: Visitor | None, path: str, query: str = "")
         "day": lambda value: moments.show_date(_as_day(value), language),
         "clock": lambda value: moments.show_time(_as_time(value), language),
         "span": lambda start, end: moments.show_span(_as_time(start), _as_time(end), language),
+        "book_url": lambda resource, start, end: link(language, f"/book?{_slot_query(start, end, resource=resource)}"),
+        "find_url": lambda hub, start, end: link(language, f"/find?{_slot_query(start, end, hub=hub)}"),
         "visitor": visitor,
         "csrf": visitor.csrf if visitor else "",
         "here": link(language, path) + query,
@@ -94,6 +97,14 @@ def _as_day(value: str | datetime | date) -> datetime | date:
 
 def _as_time(value: str | datetime) -> datetime:
     return moments.parse(value) if isinstance(value, str) else value
+
+
+def _slot_query(start: str | datetime, end: str | datetime, **what: str) -> str:
+    """Return the part of an address that asks for a slot."""
+    first = _as_time(start).astimezone(moments.ZONE)
+    minutes = moments.minutes_between(first, _as_time(end))
+    when = {"date": first.date().isoformat(), "time": first.strftime("%H:%M"), "minutes": str(minutes)}
+    return urlencode(what | when | ({"fold": "1"} if first.fold else {}))
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -62,7 +62,7 @@ async def detail_page(request: Request, booking_id: str) -> Response:
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
         can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
-        paid="paid" in request.query_params and booking["status"] == "confirmed",
+        paid="paid" in request.query_params and booking["status"] == "confirmed", has_paid=_has_paid(payments),
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ async def pay_page(request: Request, booking_id: str) -> Response:
     if booking["status"] in {"confirmed", "checked_in", "completed"}:
         return go(request, f"/bookings/{booking_id}")
     payments = await payments_of(api, booking_id)
-    form = Form(values={"name": visitor.name, "country": "DE"}, lists={})
+    form = Form(values={"name": visitor.name, "country": "DE"} | _known_buyer(payments), lists={})
     return _pay(request, booking, form, payments, None)
 
 
@@ -157,7 +157,7 @@ def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None)
 
 
 def _pay(request: Request, booking: Json, form: Form, payments: list[Json] | None, refused: Refused | None) -> Response:
-    left = _minutes_left(booking)
+    left = minutes_left(booking)
     payable = booking["status"] == "held" and left > 0
     tried = bool(payments) and not any(payment.get("paid_cents") for payment in payments or [])
     status = refused.status if refused else 422 if form.errors else 200 if payable else 409
@@ -204,7 +204,13 @@ def _read_buyer(form: Form) -> dict[str, str]:
     return buyer | {"country": country}
 
 
-def _minutes_left(booking: Json) -> int:
+def _known_buyer(payments: list[Json] | None) -> dict[str, str]:
+    """Return what the last try said, so that nobody has to write it again."""
+    return next((dict(payment["buyer"]) for payment in reversed(payments or []) if payment.get("buyer")), {})
+
+
+def minutes_left(booking: Json) -> int:
+    """Return how long a hold is still kept, in whole minutes."""
     if not booking.get("hold_until"):
         return 0
     return max(0, int((moments.parse(booking["hold_until"]) - now()).total_seconds() // 60))
@@ -220,6 +226,11 @@ def _is_ahead(booking: Json) -> bool:
 def _can_cancel(booking: Json) -> bool:
     """Return whether the button makes sense; booking decides."""
     return booking["status"] in {"requested", "held", "confirmed"} and moments.parse(booking["starts_at"]) > now()
+
+
+def _has_paid(payments: list[Json] | None) -> bool | None:
+    """Return whether money arrived, or None while nobody can tell."""
+    return None if payments is None else any(payment.get("paid_cents") for payment in payments)
 
 
 def _has_failed(payments: list[Json] | None) -> bool:

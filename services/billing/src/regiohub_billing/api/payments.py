@@ -66,9 +66,9 @@ async def open_payment(
 
 @router.get("/v1/payments", summary="Payments of a booking", responses=problems(NotFound))
 async def list_payments(booking_id: UUID, caller: ReaderDep, session: SessionDep) -> PaymentList:
-    """For its member and the finance offices concerned."""
+    """For its member and the finance offices concerned; only its member sees the buyer."""
     found = await reading.list_payments(session, caller, booking_id)
-    return PaymentList(items=[PaymentPublic.of(payment, refunds) for payment, refunds in found], next=None)
+    return PaymentList(items=[PaymentPublic.of(payment, refunds, caller) for payment, refunds in found], next=None)
 
 
 @router.get("/v1/documents", summary="Documents of a booking", responses=problems(NotFound))

@@ -272,6 +272,6 @@ def _checkout_request(returns: Returns, charge: Charge, payment: Payment, order:
 def _line_item(text: str, start: datetime, end: datetime, gross_cents: int) -> dict[str, Any]:
     begins, ends = start.astimezone(ZONE), end.astimezone(ZONE)
     until = f"{ends:%H:%M}" if begins.date() == ends.date() else f"{ends:%d.%m.%Y %H:%M}"
-    name = f"{text}, {begins:%d.%m.%Y %H:%M}–{until}"
+    name = f"{text[:200]}, {begins:%d.%m.%Y %H:%M}–{until}"
     price = {"currency": CURRENCY.lower(), "unit_amount": gross_cents, "product_data": {"name": name}}
     return {"price_data": price, "quantity": 1}

@@ -54,7 +54,8 @@ def _charge_values(fact: BookingChanged) -> dict[str, object]:
         }
     )  # fmt: skip
     return copied | {
-        "lines": [line.model_dump(mode="json") for line in fact.lines],
+        # The hub stands at each line, because a line of a document says on its own where something was supplied.
+        "lines": [line.model_dump(mode="json") | {"hub_name": fact.hub_name} for line in fact.lines],
         "verdicts": {str(item.payment_id): item.verdict for item in fact.payments},
     }
 

@@ -9,8 +9,15 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from regiohub_booking.api.deps import tag
-from regiohub_booking.api.schemas.bookings import Availability, AvailabilityItem, SlotList, SlotPublic
-from regiohub_booking.api.schemas.common import Day, Moment, WallTime
+from regiohub_booking.api.schemas.bookings import (
+    Availability,
+    AvailabilityItem,
+    HubFreeList,
+    HubFreePublic,
+    SlotList,
+    SlotPublic,
+)
+from regiohub_booking.api.schemas.common import Day, Kind, Moment, WallTime
 from regiohub_booking.api.schemas.places import HubList, HubPublic, ResourceList, ResourcePublic
 from regiohub_booking.domain.hours import AmbiguousLocalTime, NonexistentLocalTime, check_reading, to_utc
 from regiohub_booking.domain.rules import TooLong, TooShort
@@ -106,6 +113,32 @@ async def get_availability(
     found = await availability.judge_slot(session, hub=hub, slot=slot, now=now())
     items = sorted((AvailabilityItem.of(verdict) for verdict in found), key=lambda item: not item.is_free)
     return Availability(start=slot.start.astimezone(zone), end=slot.end.astimezone(zone), items=items, next=None)
+
+
+FitMinutes = Annotated[int, Query(ge=5, le=1440, description="Length of the slot, fitted to what a resource offers")]
+
+
+@router.get("/v1/next-free", summary="What is free first in each hub?", responses=problems(NotFound))
+async def list_first_free(
+    *,
+    session: SessionDep,
+    hub: HubSlug | None = None,
+    kind: Kind | None = None,
+    after: Moment | None = None,
+    minutes: FitMinutes = 120,
+    at_least: Annotated[int | None, Query(ge=5, le=1440, description="Shorter will do, down to this length")] = None,
+) -> HubFreeList:
+    """The first slot at or after ``after`` (default: now) within two weeks, with all resources free for it.
+
+    The slot is shortened to a closing time or the next booking where ``at_least`` allows it.
+    """
+    if hub:
+        await places.get_hub(session, hub)
+    moment: AwareDatetime = now()
+    found = await availability.first_free(
+        session, hub=hub, kind=kind, after=after or moment, minutes=minutes, at_least=at_least or minutes, now=moment
+    )
+    return HubFreeList(items=[HubFreePublic.of(one) for one in found], next=None)
 
 
 _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)

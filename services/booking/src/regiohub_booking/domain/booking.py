@@ -24,6 +24,7 @@ class Place:
 
     id: UUID
     hub: str
+    hub_name: str
     operator: str
     name: str
     zone: ZoneInfo
@@ -94,6 +95,7 @@ class Booking:
     code: str
     sub: str
     hub: str
+    hub_name: str
     operator: str
     status: Status
     version: int
@@ -229,7 +231,7 @@ def plan(
     place = places[asks[0].resource_id]
     gross = sum(line.quote.gross_cents for line in lines)
     booking = Booking(
-        id=ids[0], code=code, sub=sub, hub=place.hub, operator=place.operator, version=1, gross_cents=gross,
+        id=ids[0], code=code, sub=sub, hub=place.hub, hub_name=place.hub_name, operator=place.operator, version=1, gross_cents=gross,
         fee_cents=0, created_at=now, lines=lines, status=Status.HELD if gross else Status.CONFIRMED,
         starts_at=min(line.slot.start for line in lines), ends_at=max(line.slot.end for line in lines),
         held_at=now if gross else None, hold_until=now + HOLD if gross else None,

@@ -22,22 +22,24 @@ _PAYMENTS = Statement(
     "SELECT payment_id, booking_id, version, paid_cents, refunded_cents, verdict "
     "FROM payment_verdict WHERE booking_id = ANY(CAST(:ids AS uuid[])) ORDER BY payment_id"
 )
-_ONE = Statement("SELECT * FROM booking WHERE id = :id")
-_LOCKED = Statement("SELECT * FROM booking WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_BOOKING = "SELECT b.*, h.name AS hub_name FROM booking b JOIN hub h ON h.slug = b.hub"
+_ONE = Statement(f"{_BOOKING} WHERE b.id = :id")
+_LOCKED = Statement(f"{_BOOKING} WHERE b.id = ANY(CAST(:ids AS uuid[])) ORDER BY b.id FOR UPDATE OF b")
 _LAPSED = Statement(
-    "SELECT * FROM booking WHERE status IN ('held', 'requested') AND hold_until <= :now "
-    "ORDER BY hold_until LIMIT :limit FOR UPDATE SKIP LOCKED"
+    f"{_BOOKING} WHERE b.status IN ('held', 'requested') AND b.hold_until <= :now "
+    "ORDER BY b.hold_until LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OVER = Statement(
-    "SELECT * FROM booking WHERE status IN ('confirmed', 'checked_in') AND ends_at <= :now "
-    "ORDER BY ends_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+    f"{_BOOKING} WHERE b.status IN ('confirmed', 'checked_in') AND b.ends_at <= :now "
+    "ORDER BY b.ends_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OWN = Statement(
-    "SELECT * FROM booking WHERE sub = :sub AND (CAST(:before AS uuid) IS NULL OR id < :before) "
-    "ORDER BY id DESC LIMIT :limit"
+    f"{_BOOKING} WHERE b.sub = :sub AND (CAST(:before AS uuid) IS NULL OR b.id < :before) "
+    "ORDER BY b.id DESC LIMIT :limit"
 )
 _OF_HUB = Statement(
-    "SELECT b.*, m.name AS member_name FROM booking b LEFT JOIN member m ON m.sub = b.sub "
+    "SELECT b.*, h.name AS hub_name, m.name AS member_name FROM booking b JOIN hub h ON h.slug = b.hub "
+    "LEFT JOIN member m ON m.sub = b.sub "
     "WHERE b.hub = :hub AND b.starts_at < :end AND b.ends_at > :start AND b.starts_at > :earliest "
     "AND (CAST(:after AS uuid) IS NULL OR (b.starts_at, b.id) > (CAST(:after_start AS timestamptz), :after)) "
     "ORDER BY b.starts_at, b.id LIMIT :limit"
@@ -64,7 +66,7 @@ _STAMPS = (
     "completed_at",
 )  # fmt: skip
 _FIXED = (
-    "id", "code", "sub", "hub", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
+    "id", "code", "sub", "hub", "hub_name", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
 )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from regiohub_booking.repo.statement import On
 from regiohub_shared.problem import Problem
 
 _CHUNK = timedelta(days=14)
+_FIRST_DAYS = (1, 2, 14)
+"""How many days of the calendar are looked at for the first free slot: most hubs have one today or tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ class Verdict:
     place: Place
     offer: Offer | None
     refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubFree:
+    """The first slot that a hub has, and all that can be had for it; no offers: nothing in the days looked at."""
+
+    hub: str
+    offers: tuple[Offer, ...]
 
 
 def _free(place: Place, window: Slot, busy: dict[UUID, list[tuple[Slot, bool]]], now: datetime) -> list[Slot]:
@@ -151,6 +161,75 @@ async def next_free(
         offers += islice(found, count - len(offers))
         start = end
     return offers
+
+
+async def first_free(
+    on: On, *, hub: str | None, kind: str | None, after: datetime, minutes: int, at_least: int, now: datetime
+) -> list[HubFree]:
+    """Return for each hub with such resources the first slot at or after ``after`` within two weeks.
+
+    Both lengths are fitted to what a resource offers; a slot is shorter than ``minutes`` where a closing time or
+    another booking cuts it, never shorter than ``at_least``.
+    """
+    rows = await places.list_place_rows(on, hub=hub)
+    found = [places.place_from(row) for row in rows if row["is_active"] and kind in (None, row["kind"])]
+    first: dict[str, tuple[Offer, ...]] = {place.hub: () for place in found}
+    for days in _FIRST_DAYS:
+        waiting = [place for place in found if not first[place.hub]]
+        if not waiting:
+            break
+        for offer in await _first_offers(on, waiting, max(after, now), days, lengths=(minutes, at_least), now=now):
+            first[offer.place.hub] = _better(first[offer.place.hub], offer)
+    return [HubFree(slug, offers) for slug, offers in first.items()]
+
+
+async def _first_offers(
+    on: On, found: Sequence[Place], after: datetime, days: int, *, lengths: tuple[int, int], now: datetime
+) -> list[Offer]:
+    """Return the first offer of each resource that starts within so many days of the hub's calendar."""
+    zone = found[0].zone
+    end = day_slot(local_date(after, zone) + timedelta(days=days - 1), zone).end
+    longest = max(_fitted(place, lengths[0]) for place in found)
+    window = Slot(after, end + longest)
+    busy = await _busy(on, found, window, now)
+    fits = ((place, _first_fit(place, _free(place, window, busy, now), lengths, now)) for place in found)
+    return [Offer(place, slot, place.quote(slot)) for place, slot in fits if slot and slot.start < end]
+
+
+def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now: datetime) -> Slot | None:
+    """Return the first start on the raster with room enough; only the first start of a gap can have it."""
+    wanted, shortest = (_fitted(place, minutes) for minutes in lengths)
+    latest = now + timedelta(days=place.rules.horizon_days)
+    for gap in free:
+        start = next(_starts(place, gap), None)
+        room = min(gap.end, latest) - start if start else timedelta()
+        length = min(wanted, room // place.rules.step * place.rules.step)
+        if start and length and length >= shortest:
+            return Slot(start, start + length)
+    return None
+
+
+def _starts(place: Place, gap: Slot) -> Iterator[datetime]:
+    """Yield the raster of the local days that ``gap`` touches, as far as it lies inside."""
+    day, last = local_date(gap.start, place.zone), local_date(gap.end, place.zone)
+    while day <= last:
+        yield from (s for s in raster(day, place.rules.granularity, place.zone) if gap.start <= s < gap.end)
+        day += timedelta(days=1)
+
+
+def _fitted(place: Place, minutes: int) -> timedelta:
+    """Return the nearest length on the raster that the resource offers, rather longer than shorter."""
+    rules = place.rules
+    steps = min(-(-max(minutes, rules.shortest) // rules.granularity), rules.longest // rules.granularity)
+    return steps * rules.step
+
+
+def _better(known: tuple[Offer, ...], offer: Offer) -> tuple[Offer, ...]:
+    """Keep what starts first and, of that, what lasts longest; equals stand beside each other."""
+    if not known:
+        return (offer,)
+    old, new = ((one.slot.start, -one.slot.duration) for one in (known[0], offer))
+    return (*known, offer) if old == new else (offer,) if new < old else known
 
 
 async def find_taken(on: On, asks: Sequence[Ask], *, now: datetime) -> int:

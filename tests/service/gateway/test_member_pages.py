@@ -1,0 +1,273 @@
+"""What members are told: what is free first, what would work instead, what an open hold or an ended booking means."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from regiohub_gateway.web import moments
+from regiohub_shared.clock import now, real_now
+from tests.service.gateway import fakes
+from tests.service.gateway.fakes import BOOKING_ID, PRICE, ROOM_ID, items, refusal
+from tests.service.gateway.test_pages import check_page, member
+
+FREE = PRICE | {
+    "gross_cents": 0,
+    "derivation": [{"rule": "free", "label": "Free", "quantity": 1, "unit_cents": 0, "cents": 0}],
+}
+WINTER = datetime(2027, 3, 9, 9, 30, tzinfo=UTC)
+
+
+def refused_for(reason: str) -> dict:
+    verdict = {
+        "resource_id": ROOM_ID, "resource_name": "x", "hub": "bendorf", "is_free": False, "refusal": reason, "price": None,
+    }  # fmt: skip
+    return items(verdict)
+
+
+def hrefs(page: str) -> list[str]:
+    return [href.replace("&amp;", "&") for href in re.findall(r'href="([^"]+)"', page)]
+
+
+async def test_a_hub_that_opens_later_offers_what_it_has_then(house):
+    start = moments.next_step(moments.after(now(), 90))
+    later = start.date() == now().astimezone(moments.ZONE).date()
+    house.booking.routes["GET /v1/next-free"] = fakes.first_free(start, 60)
+
+    for path in ("/", "/hubs/bendorf"):
+        page = (await house.browser().get(path)).text
+        assert (f"Heute ab {start:%H:%M} Uhr frei" if later else "Heute ist nichts mehr frei") in page
+        assert "1 Arbeitsplatz frei" in page
+    booking = next(href for href in hrefs((await house.browser().get("/en")).text) if href.startswith("/en/book?"))
+    assert f"date={start.date()}" in booking
+    assert f"time={start:%H}%3A{start:%M}&minutes=60" in booking
+    assert house.booking.last("GET", "/v1/next-free").url.params["kind"] == "desk"
+    assert house.booking.last("GET", "/v1/next-free").url.params["at_least"] == "5"
+
+
+async def test_a_hub_with_nothing_left_today_says_so_and_names_the_next_day(house):
+    start = moments.next_step(now() + timedelta(days=1))
+    two = (fakes.slot(start), fakes.slot(start, resource_id=BOOKING_ID, resource_name="Nische", price=FREE))
+    house.booking.routes["GET /v1/next-free"] = fakes.first_free(start, 120, *two)
+
+    answer = await house.browser().get("/")
+
+    check_page(answer, "de")
+    assert "Heute ist nichts mehr frei" in answer.text
+    assert f"2 Arbeitsplätze frei: {moments.show_date(start, 'de')}" in answer.text
+    assert "Ein Teil kostenlos, ab 9,00\u00a0€" in answer.text
+    assert "Nische buchen" in answer.text
+
+
+async def test_without_a_desk_the_first_room_is_named_as_such_and_without_any_it_is_said(house):
+    rooms = fakes.first_free(moments.next_step(now()))
+    house.booking.routes["GET /v1/next-free"] = lambda request: items() if "kind" in request.url.params else rooms
+    assert "1 Raum oder Platz frei" in (await house.browser().get("/")).text
+
+    house.booking.routes["GET /v1/next-free"] = items({"hub": "bendorf", "start": None, "end": None, "offers": []})
+    page = (await house.browser().get("/")).text
+    assert "In den nächsten zwei Wochen ist nichts frei." in page
+    assert "/find?hub=bendorf" in hrefs(page)
+
+
+@pytest.mark.parametrize(
+    ("reason", "title", "help_"),
+    [
+        ("outside-opening-hours", "Zu dieser Zeit ist nicht geöffnet", "zu der der Hub geöffnet ist"),
+        ("off-grid", "Beginn oder Dauer passt nicht ins Raster", "zur vollen oder halben Stunde"),
+        ("too-long", "Die Dauer ist zu lang", "kürzere Dauer"),
+        ("in-the-past", "Diese Zeit liegt in der Vergangenheit", "die noch kommt"),
+        ("slot-taken", "Zu dieser Zeit ist hier nichts frei.", ""),
+    ],
+)
+async def test_a_search_without_result_says_why_and_what_would_work(house, reason, title, help_):
+    house.booking.routes["GET /v1/availability"] = refused_for(reason)
+    house.booking.routes["GET /v1/next-free"] = fakes.first_free(WINTER, 90)
+
+    answer = await house.browser().get("/find?date=2027-03-09&time=05:10&minutes=90")
+
+    check_page(answer, "de")
+    assert title in answer.text
+    assert help_ in answer.text
+    assert "/find?hub=bendorf&date=2027-03-09&time=10%3A30&minutes=90" in hrefs(answer.text)
+    asked = house.booking.last("GET", "/v1/next-free").url.params
+    assert (asked["after"], asked["minutes"]) == ("2027-03-09T05:10:00+01:00", "90")
+    assert "at_least" not in asked
+
+
+async def test_who_finds_nothing_that_long_is_shown_something_shorter(house):
+    house.booking.routes["GET /v1/availability"] = refused_for("outside-opening-hours")
+    shorter = fakes.first_free(WINTER, 60)
+    house.booking.routes["GET /v1/next-free"] = lambda request: shorter if "at_least" in request.url.params else items()
+
+    page = (await house.browser().get("/find?date=2027-03-09&time=08:00&minutes=720")).text
+
+    assert "/find?hub=bendorf&date=2027-03-09&time=10%3A30&minutes=60" in hrefs(page)
+
+
+async def test_too_far_ahead_leads_back_and_a_skipped_time_to_the_one_that_is(house):
+    house.booking.routes["GET /v1/availability"] = refused_for("beyond-horizon")
+    house.booking.routes["GET /v1/next-free"] = items()
+    far = (await house.browser().get("/find?hub=bendorf&date=2031-03-09&time=08:00")).text
+    assert "Früher suchen" in far
+    assert "/find?hub=bendorf" in hrefs(far)
+
+    skipped = (await house.browser().get("/find?date=2027-03-28&time=02:30&minutes=60")).text
+    assert "/find?hub=&date=2027-03-28&time=03%3A30&minutes=60" in hrefs(skipped)
+
+
+async def test_a_room_shows_its_free_times_and_begins_with_the_next(house):
+    room, slot = f"/v1/resources/{ROOM_ID}", fakes.slot(WINTER, 60)
+    house.booking.routes[f"GET {room}/next-free"] = items(slot)
+    fold = fakes.slot(datetime(2027, 10, 31, 1, 30, tzinfo=UTC), 60)
+    house.booking.routes[f"GET {room}/slots"] = items(slot, fold)
+    hub = (await house.browser().get("/hubs/bendorf")).text
+    assert f"/book?resource={ROOM_ID}" in hrefs(hub)
+
+    page = await house.browser().get(f"/book?resource={ROOM_ID}")
+
+    check_page(page, "de")
+    assert "Di., 09.03.2027, 10:30–11:30" in page.text
+    links = hrefs(page.text)
+    assert f"/book?resource={ROOM_ID}&date=2027-03-09&time=10%3A30&minutes=60" in links
+    assert f"/book?resource={ROOM_ID}&date=2027-10-31&time=02%3A30&minutes=60&fold=1" in links
+    assert house.booking.last("GET", f"{room}/slots").url.params["date"] == "2027-03-09"
+
+
+async def test_a_length_that_the_room_does_not_offer_is_corrected(house):
+    house.booking.routes["GET /v1/availability"] = refused_for("too-long")
+    room = f"/v1/resources/{ROOM_ID}"
+    house.booking.routes[f"GET {room}"] = fakes.ROOM | {"max_minutes": 240}
+    house.booking.routes[f"GET {room}/next-free"] = items(fakes.slot(WINTER, 240))
+
+    page = await house.browser().get(f"/book?resource={ROOM_ID}&date=2027-03-09&time=08:00&minutes=600")
+
+    assert page.status_code == 409
+    assert "Wählen Sie eine kürzere Dauer." in page.text
+    assert house.booking.last("GET", f"{room}/next-free").url.params["minutes"] == "240"
+    assert house.booking.last("GET", f"{room}/slots").url.params["minutes"] == "240"
+    assert f"/book?resource={ROOM_ID}&date=2027-03-09&time=10%3A30&minutes=240" in hrefs(page.text)
+
+
+def wish() -> dict[str, str]:
+    start = real_now().replace(microsecond=0)
+    return {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
+
+
+async def test_too_many_open_holds_show_these_and_nothing_that_would_fail_again(house):
+    house.booking.routes["POST /v1/bookings"] = refusal(429, "too-many-holds", limit=3)
+    lapsed = fakes.booking("held", id=ROOM_ID, hold_until=(real_now() - timedelta(minutes=1)).isoformat())
+    house.booking.routes["GET /v1/bookings"] = items(
+        fakes.booking("held"), lapsed, fakes.booking("confirmed", id=ROOM_ID)
+    )
+    browser = await member(house)
+
+    answer = await browser.post("/book", wish())
+
+    check_page(answer, "de")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 20 * 60
+    links = hrefs(answer.text)
+    assert {f"/bookings/{BOOKING_ID}/pay", f"/bookings/{BOOKING_ID}/cancel", "/bookings"} <= set(links)
+    assert "noch 20 Minuten" in answer.text
+    assert not [href for href in links if href.startswith("/book?") or ROOM_ID in href]
+
+
+async def test_ten_holds_in_an_hour_say_when_it_goes_on(house):
+    browser = await member(house)
+    house.booking.routes["GET /v1/bookings"] = items()
+    for _ in range(10):
+        await browser.post("/book", wish())
+
+    answer = await browser.post("/en/book", wish())
+
+    check_page(answer, "en")
+    assert answer.status_code == 429
+    wait_s = int(answer.headers["retry-after"])
+    assert 3500 < wait_s <= 3600
+    assert re.search(r"It goes on at \d\d:\d\d \(in (59|60) minutes\)", answer.text)
+    assert "/en/bookings" in hrefs(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("booking", "payments", "said", "unsaid"),
+    [
+        (fakes.booking("cancelled"), [], ["Es wurde nichts bezahlt."], ["kommt auf demselben Weg", "Noch keine Rechnung"]),
+        (
+            fakes.booking("cancelled", confirmed_at="2027-03-09T09:00:00+00:00"), [{"paid_cents": 900}],
+            ["kommt auf demselben Weg"], ["nichts bezahlt", "Noch keine Rechnung"],
+        ),
+        (fakes.booking("cancelled", gross_cents=0), [], [], ["nichts bezahlt", "demselben Weg", "Rechnung"]),
+        (fakes.booking("confirmed", gross_cents=0), [], [], ["Noch keine Rechnung", "Rechnungen"]),
+        (fakes.booking("expired"), [{"paid_cents": 0}], [], ["Noch keine Rechnung", "Rechnungen"]),
+        (fakes.booking("confirmed"), [{"paid_cents": 900}], ["Noch keine Rechnung"], []),
+        (fakes.booking("held"), [], ["Noch keine Rechnung"], []),
+    ],
+    ids=["unpaid", "paid", "free, cancelled", "free", "expired", "settling", "held"],
+)  # fmt: skip
+async def test_what_is_said_about_money_is_what_was_paid(house, booking, payments, said, unsaid):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = booking
+    house.billing.routes["GET /v1/payments"] = items(*payments)
+    browser = await member(house)
+
+    page = (await browser.get(f"/bookings/{BOOKING_ID}")).text
+
+    assert all(text in page for text in said)
+    assert not [text for text in unsaid if text in page]
+
+
+async def test_while_billing_is_away_nothing_is_claimed_about_money(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(
+        "cancelled", confirmed_at="2027-03-09T09:00:00+00:00"
+    )
+    house.billing.routes |= dict.fromkeys(("GET /v1/payments", "GET /v1/documents"), httpx.ConnectError("down"))
+    browser = await member(house)
+
+    page = (await browser.get(f"/bookings/{BOOKING_ID}")).text
+
+    assert "Die Rechnungen sind gerade nicht erreichbar" in page
+    assert "bezahlt" not in page
+
+
+async def test_every_page_about_a_booking_says_where_it_is(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await member(house)
+    for path in ("/bookings", f"/bookings/{BOOKING_ID}/pay", f"/bookings/{BOOKING_ID}/cancel"):
+        assert "Ideenkino" in (await browser.get(path)).text, path
+    operator = await member(house, "olga", ("member", "hub-operator"), hub_operator=["bendorf"])
+    assert "Ideenkino" in (await operator.get(f"/operator/bendorf/bookings/{BOOKING_ID}/cancel")).text
+
+
+async def test_who_comes_back_from_the_checkout_finds_the_address_again(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    buyer = {"name": "Muster GmbH", "street": "Weg 1", "postcode": "56170", "city": "Bendorf", "country": "AT"}
+    tries = [
+        {"status": "failed", "paid_cents": 0, "buyer": buyer | {"city": "Mayen"}},
+        {"status": "open", "paid_cents": 0, "buyer": buyer},
+    ]
+    house.billing.routes["GET /v1/payments"] = items(*tries, {"status": "open", "paid_cents": 0, "buyer": None})
+    browser = await member(house)
+
+    page = (await browser.get(f"/bookings/{BOOKING_ID}/pay")).text
+
+    assert all(f'value="{text}"' in page for text in buyer.values())
+    assert "Mayen" not in page
+
+
+async def test_what_is_free_of_charge_names_no_tax(house):
+    free = {
+        "resource_id": ROOM_ID,
+        "resource_name": "Nische",
+        "hub": "bendorf",
+        "is_free": True,
+        "refusal": None,
+        "price": FREE,
+    }
+    house.booking.routes["GET /v1/availability"] = items(free)
+    house.booking.routes["GET /v1/hubs/bendorf/resources"] = items(fakes.ROOM | {"cents_per_hour": 0})
+
+    for path in (f"/book?resource={ROOM_ID}&date=2027-03-09&time=08:00", "/hubs/bendorf"):
+        page = (await house.browser().get(path)).text
+        assert "kostenlos" in page
+        assert "MwSt" not in page
