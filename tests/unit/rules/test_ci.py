@@ -50,7 +50,7 @@ def test_who_is_not_root_hears_in_one_line_what_is_missing(machine):
 
 def test_a_python_without_venv_is_missing_too(machine):
     (machine / "bin/made").rename(machine / "bin/make")
-    put(machine, "python3", '[[ $2 != *venv* ]]')
+    put(machine, "python3", "[[ $2 != *venv* ]]")
     assert run(machine).stderr.startswith("Error: this machine lacks python3-venv ")
 
 
