@@ -1,9 +1,11 @@
 """Every page in every state, language and width: axe without violations, nothing sideways, nothing too small to hit."""
 
+from regiohub_billing.render import document
 from regiohub_gateway.web.site import routers
 from regiohub_local.browser import checks, tour
 from regiohub_local.browser.people import People
 from tests.support.browser import axe, mend
+from tests.unit.billing.test_page import INVOICE
 
 
 async def visit(page, view):
@@ -49,6 +51,19 @@ async def test_what_a_box_hides_is_a_fault_on_a_paper(chromium_browser):
 
     assert found[0] == []
     assert [fault.partition(" px")[0] for fault in found[1]] == ["cut off: div.scroll: 400"]
+
+
+async def test_an_invoice_is_printed_in_german_alone(chromium_browser):
+    page = await chromium_browser.new_page()
+    await page.set_content(document.page(INVOICE, document.Shell(english=True, back="/en/bookings/1")))
+    english = page.locator("[lang=en]:visible")
+    on_screen = await english.count()
+    await page.emulate_media(media="print")
+    printed = await english.count()
+    await page.close()
+
+    assert on_screen > 15
+    assert printed == 0
 
 
 async def test_the_checks_find_what_they_are_for(chromium_browser):
