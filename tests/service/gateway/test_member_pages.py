@@ -139,7 +139,9 @@ async def test_a_length_that_the_room_does_not_offer_is_corrected(house):
     house.booking.routes["GET /v1/availability"] = refused_for("too-long")
     room = f"/v1/resources/{ROOM_ID}"
     house.booking.routes[f"GET {room}"] = fakes.ROOM | {"max_minutes": 240}
-    house.booking.routes[f"GET {room}/next-free"] = items(fakes.slot(WINTER, 240))
+    house.booking.routes |= dict.fromkeys(
+        (f"GET {room}/next-free", f"GET {room}/slots"), items(fakes.slot(WINTER, 240))
+    )
 
     page = await house.browser().get(f"/book?resource={ROOM_ID}&date=2027-03-09&time=08:00&minutes=600")
 
@@ -148,6 +150,19 @@ async def test_a_length_that_the_room_does_not_offer_is_corrected(house):
     assert house.booking.last("GET", f"{room}/next-free").url.params["minutes"] == "240"
     assert house.booking.last("GET", f"{room}/slots").url.params["minutes"] == "240"
     assert f"/book?resource={ROOM_ID}&date=2027-03-09&time=10%3A30&minutes=240" in hrefs(page.text)
+
+
+async def test_a_day_that_is_too_short_for_the_wish_shows_its_hours(house):
+    house.booking.routes["GET /v1/availability"] = refused_for("outside-opening-hours")
+    hour = items(fakes.slot(WINTER, 60))
+    for what in ("next-free", "slots"):
+        house.booking.routes[f"GET /v1/resources/{ROOM_ID}/{what}"] = lambda request: (
+            hour if request.url.params["minutes"] == "60" else items()
+        )
+
+    page = (await house.browser().get(f"/book?resource={ROOM_ID}&date=2027-03-09&time=08:00&minutes=720")).text
+
+    assert hrefs(page).count(f"/book?resource={ROOM_ID}&date=2027-03-09&time=10%3A30&minutes=60") == 2
 
 
 def wish() -> dict[str, str]:

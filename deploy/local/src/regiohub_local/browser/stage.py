@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -64,7 +65,8 @@ async def furnish(house: House) -> Facts:
         facts = await made.paid_and_cancelled()
         facts |= await _export_and_closure(house)
         await _open_three_times_a_day(house)
-        facts |= await made.current() | await made.open_ones()
+        facts |= await made.current() | await made.open_ones() | await made.lapsed()
+    facts |= await _too_many_holds(house)
     await _give_a_fact_up(house)
     return facts
 
@@ -114,6 +116,28 @@ class _Bookings:
         opened = await self._member.post("/api/billing/v1/payments", body)
         return {"held": held.booking["id"], "waiting": waiting.booking["id"], "checkout": opened["checkout_url"]}
 
+    async def lapsed(self) -> Facts:
+        """A hold whose time for paying is over."""
+        tale = self._tale("Werkstattraum", slot(15))
+        await story.book(tale)
+        await _in_booking(
+            self._house, "UPDATE booking SET hold_until = $2 WHERE id = $1", UUID(tale.booking["id"]),
+            now() - timedelta(minutes=1),
+        )  # fmt: skip
+        await story.until("expiry", lambda: story.with_status(tale, "expired"))
+        return {"expired": tale.booking["id"]}
+
+
+async def _too_many_holds(house: House) -> Facts:
+    """Somebody who holds as much as is allowed, in a hub and at a time that nobody else on the tour needs."""
+    start, end = slot(9, days=20)
+    async with Person(house, "demo-betrieb-mayen") as busy:
+        for number in (1, 2, 3):
+            desk = str(resource_id("mayen", f"Schreibtisch {number}"))
+            line = {"resource_id": desk, "start": start.isoformat(), "end": end.isoformat()}
+            await busy.post("/api/booking/v1/bookings", {"lines": [line]})
+    return {"spare": str(resource_id("mayen", "Schreibtisch 4")), "far": start.date().isoformat()}
+
 
 async def _export_and_closure(house: House) -> Facts:
     """A batch that was handed over, and a desk that is closed for a while."""
@@ -141,15 +165,21 @@ async def _open_three_times_a_day(house: House) -> None:
 
 async def _give_a_fact_up(house: House) -> None:
     """A fact that booking could not hand to billing, long ago: waiting for one would take hours."""
+    await _in_booking(
+        house,
+        "UPDATE outbox_delivery SET dead_at = $1, attempts = $2, refusals = $2, last_error = 'HTTP 409' WHERE "
+        "subscriber = 'billing' AND outbox_id = (SELECT min(outbox_id::text)::uuid FROM outbox_delivery)",
+        now(),
+        RelayRules().max_attempts,
+    )
+
+
+async def _in_booking(house: House, sql: str, *values: Any) -> None:
+    """Change booking's own database, for what would take long to come about."""
     server = await asyncio.to_thread(postgres.start, house.state_dir, house.ports["postgres"])
     connection = await asyncpg.connect(server.admin_url.rpartition("/")[0] + "/regiohub_booking")
     try:
-        await connection.execute(
-            "UPDATE outbox_delivery SET dead_at = $1, attempts = $2, refusals = $2, last_error = 'HTTP 409' WHERE "
-            "subscriber = 'billing' AND outbox_id = (SELECT min(outbox_id::text)::uuid FROM outbox_delivery)",
-            now(),
-            RelayRules().max_attempts,
-        )
+        await connection.execute(sql, *values)
     finally:
         await connection.close()
 

@@ -102,6 +102,12 @@ def _send(*fills: tuple[str, str]) -> Act:
     return act
 
 
+async def _press(page: Page) -> None:
+    """Book without filling anything in."""
+    async with page.expect_navigation():
+        await page.locator("main form button[type=submit]").first.click()
+
+
 async def _show_code(page: Page) -> None:
     await page.locator("rh-door-key svg").wait_for()
 
@@ -161,15 +167,18 @@ LIFE: Sequence[Stop] = (
     Stop("hub", "data", "/hubs/polch"),
     Stop("hub", "error-unknown", "/hubs/atlantis"),
     Stop("find", "data", f"/find?{_SLOT}"),
+    Stop("find", "error-closed", "/find?hub=rieden&date={date}&time=05:30&minutes=120"),
     Stop("find", "error-time", "/find?date=2027-03-28&time=02:30&minutes=60"),
     Stop("find", "error-twice", "/find?date=2027-10-31&time=02:30&minutes=60"),
     Stop("book", "data", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120"),
     Stop("book", "data-member", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120", MEMBER),
     Stop("book", "error-taken", f"/book?resource={{desk}}&{_SLOT}"),
+    Stop("book", "error-holds", "/book?resource={spare}&date={far}&time=09:00&minutes=60", NEW_OPERATOR, _press),
     Stop("bookings", "data", "/bookings", MEMBER),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
     Stop("booking", "data-held", "/bookings/{held}", MEMBER),
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
+    Stop("booking", "data-expired", "/bookings/{expired}", MEMBER),
     Stop("booking", "data-current", "/bookings/{current}", MEMBER),
     Stop("booking", "error-foreign", "/bookings/{paid}", NEWCOMER),
     Stop("document", "data", "/api/billing/v1/documents/{invoice}", MEMBER),

@@ -119,9 +119,12 @@ async def _times(api: Api, resource: Json, search: Search) -> list[Json]:
 
 
 async def _slots(api: Api, path: str, resource: Json, search: Search, **asked: str) -> list[Json]:
-    length = max(resource["min_minutes"], min(search.minutes, resource["max_minutes"]))
+    """Return slots as long as wanted; where there is none (a day may be too short for it), those of an hour."""
+    shortest, longest = resource["min_minutes"], resource["max_minutes"]
+    wanted, hour = (max(shortest, min(minutes, longest)) for minutes in (search.minutes, 60))
     try:
-        return await api.items("booking", path, minutes=length, **asked)
+        found = await api.items("booking", path, minutes=wanted, **asked)
+        return found or (await api.items("booking", path, minutes=hour, **asked) if hour < wanted else [])
     except Refused:
         return []
 
