@@ -168,6 +168,11 @@ async def test_finance_sees_the_preview_exports_it_and_downloads_the_same_bytes_
     await page.click("text=Kasse")
     preview = page.locator("section[aria-labelledby=preview-test]")
     rows = await preview.locator("tbody tr").count()
+    await page.set_viewport_size({"width": 320, "height": 800})
+    table = preview.locator(".rh-scroll")
+    assert await table.evaluate("box => box.scrollWidth <= box.clientWidth"), "a column is cut off"
+    assert await table.locator("td").first.evaluate("cell => getComputedStyle(cell, '::before').content") != "none"
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await preview.get_by_role("button", name="Test-Stapel erzeugen").click()
     await page.wait_for_url("**/exports/*")
     shown = dict(
