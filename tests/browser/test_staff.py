@@ -168,6 +168,14 @@ async def test_finance_sees_the_preview_exports_it_and_downloads_the_same_bytes_
     await page.click("text=Kasse")
     preview = page.locator("section[aria-labelledby=preview-test]")
     rows = await preview.locator("details tbody tr").count()
+    await page.set_viewport_size({"width": 320, "height": 800})
+    table = preview.locator("table.rh-stack")
+    assert await table.evaluate("table => table.scrollWidth <= table.clientWidth"), "a column is cut off"
+    assert (
+        await table.locator("td[data-label]").first.evaluate("cell => getComputedStyle(cell, '::before').content")
+        != "none"
+    )
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await preview.get_by_role("button", name="Test-Stapel erzeugen").click()
     await page.wait_for_url("**/exports/*")
     shown = dict(
