@@ -12,7 +12,7 @@ from regiohub_shared.clock import now
 from tests.service.access.world import Phone
 from tests.service.billing.world import BUYER, SELLER
 from tests.service.booking.world import ALWAYS, OFFICE_HOURS, resource, tomorrow
-from tests.service.matrix.scene import CASES, Scene, Thing
+from tests.service.matrix.scene import CASES, Scene, Thing, signature
 
 
 @dataclass
@@ -113,10 +113,8 @@ def _pay(_scene: Scene, _word: str, t: Thing) -> Call:
 
 
 def _webhook(scene: Scene, word: str, _t: Thing) -> Call:
-    body, signature = scene.event
-    return Call(
-        "/v1/webhooks/stripe", content=body, headers={"Stripe-Signature": signature if word != "forged" else "x"}
-    )
+    signed = signature(scene.event) if word != "forged" else "x"
+    return Call("/v1/webhooks/stripe", content=scene.event, headers={"Stripe-Signature": signed})
 
 
 def _export(_scene: Scene, _word: str, t: Thing) -> Call:
