@@ -199,12 +199,18 @@ async def test_changes_of_clocks_are_asked_about(house):
     assert house.booking.last("GET", "/v1/availability").url.params["start"] == "2026-10-25T02:30:00+01:00"
 
 
-@pytest.mark.parametrize("query", ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20"])
-async def test_odd_searches_do_not_break_the_page(house, query):
-    answer = await house.browser().get(f"/find?{query}")
+ODD = ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20", "date=9999-12-31&time=23:30",
+       "date=0001-01-01&time=00:00", f"minutes={'7' * 5000}", f"date={'7' * 5000}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ODD)
+@pytest.mark.parametrize("path", ["/find?", f"/book?resource={ROOM_ID}&"])
+async def test_odd_searches_do_not_break_the_page(house, path, query, caplog):
+    answer = await house.browser().get(f"{path}{query}")
 
     assert answer.status_code in {200, 422}
     check_page(answer, "de")
+    assert "7" * 20 not in caplog.text
 
 
 async def test_without_booking_the_start_page_still_stands(house):
