@@ -26,6 +26,8 @@ class Settings(ServiceSettings):
     """The key before the last change; still reads, never writes."""
     forwarded_hops: Annotated[int, Field(ge=0, le=5)] = 0
     """Number of own proxies in front that append to ``X-Forwarded-For``; 0 takes the peer's address."""
+    internal_hosts: str = ""
+    """Names besides addresses and ``localhost`` under which probes, Prometheus and Keycloak ask, by spaces or commas."""
     session_idle_s: int = 30 * 60
     session_absolute_s: int = 12 * 60 * 60
     holds_per_hour: int = 10
@@ -45,6 +47,11 @@ class Settings(ServiceSettings):
         """Keys that open session rows; the first one also seals."""
         texts = (self.session_key.get_secret_value(), self.previous_session_key.get_secret_value())
         return tuple(base64.urlsafe_b64decode(text) for text in texts if text)
+
+    @property
+    def internal_names(self) -> tuple[str, ...]:
+        """The names in ``internal_hosts``."""
+        return tuple(self.internal_hosts.replace(",", " ").split())
 
     @property
     def upstreams(self) -> dict[str, str]:

@@ -134,6 +134,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         self.ended: list[str] = []
         self.logout_answer = 204
         self.nonce = ""
+        self.id_type: str | None = "ID"
 
     def login(self, url: str, sub: str = "alice", roles: tuple[str, ...] = ("member",), **claims: Any) -> str:
         """What the login form ends in: the way back with a code."""
@@ -178,7 +179,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         now = int(real_now().timestamp())
         access = person | {"iat": now, "exp": now + 300, "jti": secrets.token_hex(8)}
         identity = {
-            "iss": ISSUER, "aud": "regiohub-gateway", "sub": person["sub"], "sid": person["sid"], "typ": "ID", "nonce": nonce,
+            "iss": ISSUER, "aud": "regiohub-gateway", "sub": person["sub"], "sid": person["sid"], "typ": self.id_type, "nonce": nonce,
             "iat": now, "exp": now + 300, "name": "Demo Mitglied",
         }  # fmt: skip
         tokens = {

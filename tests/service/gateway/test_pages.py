@@ -199,12 +199,18 @@ async def test_changes_of_clocks_are_asked_about(house):
     assert house.booking.last("GET", "/v1/availability").url.params["start"] == "2026-10-25T02:30:00+01:00"
 
 
-@pytest.mark.parametrize("query", ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20"])
-async def test_odd_searches_do_not_break_the_page(house, query):
-    answer = await house.browser().get(f"/find?{query}")
+ODD = ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20", "date=9999-12-31&time=23:30",
+       "date=0001-01-01&time=00:00", f"minutes={'7' * 5000}", f"date={'7' * 5000}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ODD)
+@pytest.mark.parametrize("path", ["/find?", f"/book?resource={ROOM_ID}&"])
+async def test_odd_searches_do_not_break_the_page(house, path, query, caplog):
+    answer = await house.browser().get(f"{path}{query}")
 
     assert answer.status_code in {200, 422}
     check_page(answer, "de")
+    assert "7" * 20 not in caplog.text
 
 
 async def test_without_booking_the_start_page_still_stands(house):
@@ -861,3 +867,49 @@ async def test_health_tells_about_database_and_schema(house):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/en/metrics"])
 async def test_operations_are_not_there_under_the_public_name(house, path):
     assert (await house.browser().get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "host", ["gateway.test", "GATEWAY.TEST", "gateway.test.", "gateway.test:80", "Gateway.Test.:80"]
+)
+async def test_every_spelling_of_the_public_name_shows_pages_and_no_operations(house, host):
+    browser = house.browser()
+
+    assert (await browser.get("/impressum", headers={"host": host})).status_code == 200
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await browser.get(path, headers={"host": host})).status_code == 404
+
+
+FOREIGN = ["evil.example", "gateway.test:81", "gateway.test..", "gateway.test.evil.example", "127.0.0.1.evil.example",
+           "x@127.0.0.1", "127.0.0.1:8080, gateway.test", "[::1", "127.1", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+async def test_under_a_foreign_name_there_is_nothing(house, host):
+    for path in ("/", "/metrics", "/readyz", "/healthz", "/static/app.css", "/api/booking/v1/hubs", "/auth/login"):
+        answer = await house.browser().get(path, headers={"host": host, "accept": "application/json"})
+
+        assert (answer.status_code, answer.headers["content-type"]) == (421, "application/problem+json")
+        assert answer.json()["type"] == "/problems/misdirected"
+    assert house.booking.seen == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "10.1.2.3", "[::1]:8080", "localhost", "Gateway.Internal.:9000"])
+async def test_under_an_internal_name_there_are_operations_and_keycloaks_logout_only(house, host):
+    browser = house.restarted(internal_hosts="gateway.internal, other").browser()
+    inside = {"host": host, "accept": "application/json"}
+
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await browser.get(path, headers=inside)).status_code == 200
+    for path in ("/", "/en/metrics", "/auth/login", "/api/booking/v1/hubs"):
+        assert (await browser.get(path, headers=inside)).status_code == 421
+    told = await browser.send("POST", "/auth/backchannel-logout", data={"logout_token": "x"}, headers=inside)
+    assert told.json()["type"] == "/problems/login-failed"
+
+
+async def test_an_internal_name_that_came_through_our_proxy_is_a_foreign_one(house):
+    browser = house.restarted(forwarded_hops=1).browser()
+    inside = {"host": "127.0.0.1:8080"}
+
+    assert (await browser.get("/metrics", headers=inside)).status_code == 200
+    assert (await browser.get("/metrics", headers=inside | {"x-forwarded-for": "192.0.2.7"})).status_code == 421

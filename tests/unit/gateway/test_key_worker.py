@@ -45,7 +45,7 @@ def test_without_a_network_the_kept_page_and_its_parts_open():
     assert told[-1]["kept"] == sorted([PAGE, ENGLISH, SCRIPT])
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_server_in_trouble_is_as_good_as_no_network(status):
     told = play(keep(PAGE), visit({"status": status, "body": "trouble"}), visit("off"))
 
@@ -59,19 +59,37 @@ def test_without_a_kept_page_the_trouble_is_told():
     assert offline["failed"]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"status": 404},
-        {"status": 200, "redirected": True},  # followed to the login page
-        {"status": 0, "type": "opaqueredirect"},  # what a navigation sees of the way to the login
-    ],
-)
-def test_after_the_logout_or_when_it_is_gone_the_page_is_forgotten(answer):
-    told = play(keep(PAGE, SCRIPT), visit(answer), visit("off"))
+TO_LOGIN = [
+    {"status": 200, "redirected": True},  # followed to the login page
+    {"status": 0, "type": "opaqueredirect"},  # what a navigation sees of the way to the login
+]
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_when_it_is_gone_the_page_is_forgotten(status):
+    told = play(keep(PAGE, SCRIPT), visit({"status": status}), visit("off"))
 
     assert told[1]["kept"] == [SCRIPT]
     assert told[2]["failed"]
+
+
+@pytest.mark.parametrize("answer", TO_LOGIN)
+def test_while_the_login_has_ended_the_kept_page_opens_and_says_so(answer):
+    with_note = {"status": 200, "body": "<p hidden data-login-note>log in</p><b hidden>PIN</b>"}
+    told = play({"keep": [PAGE], "network": with_note}, visit(answer), visit("off"), visit(answer))
+
+    shown = "<p data-login-note>log in</p><b hidden>PIN</b>"
+    assert [step["body"] for step in told[1:]] == [shown, with_note["body"], shown]
+    assert told[-1]["kept"] == [PAGE]
+
+
+@pytest.mark.parametrize("answer", TO_LOGIN)
+def test_after_the_logout_the_way_leads_to_the_login_and_no_key_is_shown(answer):
+    told = play(keep(PAGE), {"clear": True}, visit(answer), visit("off"))
+
+    assert told[2]["status"] == answer["status"]
+    assert told[2]["body"] != "kept"
+    assert told[3]["failed"]
 
 
 def test_a_fresh_page_replaces_the_kept_one():

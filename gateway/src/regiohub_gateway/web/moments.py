@@ -1,6 +1,7 @@
 """Times as people in the hub read them: wall time of Europe/Berlin, written in the page's language."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
@@ -8,6 +9,11 @@ from babel.dates import format_date, format_time
 ZONE = ZoneInfo("Europe/Berlin")
 _LOCALES = {"de": "de_DE", "en": "en_GB"}
 _DATE = {"de": "EEE, dd.MM.yyyy", "en": "EEE d MMM yyyy"}
+
+
+FIRST_YEAR, LAST_YEAR = 2000, 2999
+"""What people may type: at the ends of the calendar adding an hour is an error."""
+_LONGEST = 40
 
 
 class NoSuchTime(ValueError):
@@ -26,6 +32,36 @@ class TwoSuchTimes(ValueError):
 def parse(value: str) -> datetime:
     """Return a moment of a service's JSON as local wall time."""
     return datetime.fromisoformat(value).astimezone(ZONE)
+
+
+def read_day(value: str) -> date:
+    """Return the date that somebody typed; raises ``ValueError``."""
+    return _of_our_time(date.fromisoformat(_short(value)))
+
+
+def read_clock(value: str) -> time:
+    """Return the wall time that somebody typed, in whole minutes; raises ``ValueError``."""
+    return time.fromisoformat(_short(value)).replace(second=0, microsecond=0, tzinfo=None)
+
+
+def read_moment(value: str) -> datetime:
+    """Return a moment that a browser sent as local wall time; raises ``ValueError``."""
+    return _of_our_time(datetime.fromisoformat(_short(value))).astimezone(ZONE)
+
+
+_Day = TypeVar("_Day", date, datetime)
+
+
+def _of_our_time(day: _Day) -> _Day:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError("this year is too far away")
+    return day
+
+
+def _short(value: str) -> str:
+    if len(value) > _LONGEST:
+        raise ValueError("too long for a time")
+    return value
 
 
 def local(day: date, clock: time) -> datetime:

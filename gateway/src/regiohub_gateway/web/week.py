@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from regiohub_gateway.web.forms import Form
+from regiohub_gateway.web.forms import Form, whole_number
 from regiohub_gateway.web.reads import Json
 from regiohub_shared.problem import Conflict
 
@@ -64,10 +64,11 @@ def _read(form: Form, opens: str, closes: str, day: int) -> Json | None:
 
 def _minutes(clock: str) -> int | None:
     hours, _, minutes = clock.partition(":")
-    if not (hours.isascii() and hours.isdigit() and minutes.isascii() and minutes.isdigit() and len(minutes) == 2):
+    hour, minute = whole_number(hours, low=0, high=24), whole_number(minutes, low=0, high=59)
+    if hour is None or minute is None or len(minutes) != 2:
         return None
-    total = int(hours) * 60 + int(minutes)
-    return total if total <= 1440 and int(minutes) < 60 else None
+    total = hour * 60 + minute
+    return total if total <= 1440 else None
 
 
 def _clock(minutes: int) -> str:

@@ -112,6 +112,12 @@ async def _show_code(page: Page) -> None:
     await page.locator("rh-door-key svg").wait_for()
 
 
+async def _show_login_note(page: Page) -> None:
+    """As the worker does on the kept page while the login has ended."""
+    await _show_code(page)
+    await page.evaluate("document.querySelector('[data-login-note]').hidden = false")
+
+
 async def _open_details(page: Page) -> None:
     await page.locator("details summary").first.click()
 
@@ -192,6 +198,7 @@ LIFE: Sequence[Stop] = (
     Stop("cancel", "data", "/bookings/{paid}/cancel", MEMBER),
     Stop("cancel", "error", "/bookings/{current}/cancel", MEMBER),
     Stop("key", "data", "/key/{current}", MEMBER, _show_code),
+    Stop("key", "data-login-over", "/key/{current}", MEMBER, _show_login_note),
     Stop("key", "empty", "/key/{cancelled}", MEMBER),
     Stop("operator", "data", "/operator", COUNTY),
     Stop("operator", "error-forbidden", "/operator", MEMBER),

@@ -132,6 +132,6 @@ async def _slots(api: Api, path: str, resource: Json, search: Search, **asked: s
 def _slot(start: str, end: str) -> tuple[datetime, datetime]:
     """Return the hidden fields' moments; they come from our own page."""
     try:
-        return moments.parse(start), moments.parse(end)
+        return moments.read_moment(start), moments.read_moment(end)
     except ValueError:
         raise BadRequest("start or end is no time") from None

@@ -147,7 +147,7 @@ def for_form(refused: Refused) -> Refused:
 
 def _day_of(value: str) -> date:
     try:
-        return date.fromisoformat(value)
+        return moments.read_day(value)
     except ValueError:
         return now().astimezone(moments.ZONE).date()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Refused, api_of
-from regiohub_gateway.web.forms import known_slug
+from regiohub_gateway.web.forms import known_slug, whole_number
 from regiohub_gateway.web.reads import (
     HubFree,
     HubOffers,
@@ -54,13 +54,11 @@ class Search:
 def read_search(request: Request) -> Search:
     """Return the search that the address asks for; without one, the next half hour for two hours."""
     query, soon = request.query_params, moments.next_step(now())
-    minutes = query.get("minutes", "120")
-    length = int(minutes) if minutes.isascii() and minutes.isdigit() and 0 < int(minutes) <= 1440 else 120
     wanted = Search(
         hub=query.get("hub", "")[:64],
         date=query.get("date") or soon.date().isoformat(),
         time=query.get("time") or soon.strftime("%H:%M"),
-        minutes=length,
+        minutes=whole_number(query.get("minutes", ""), low=1, high=1440) or 120,
     )
     return _with_start(wanted, query.get("fold", ""))
 
@@ -68,8 +66,8 @@ def read_search(request: Request) -> Search:
 def _with_start(wanted: Search, fold: str) -> Search:
     common: dict[str, Any] = {"hub": wanted.hub, "date": wanted.date, "time": wanted.time, "minutes": wanted.minutes}
     try:
-        day, clock = date.fromisoformat(wanted.date), time.fromisoformat(wanted.time)
-        start = moments.local(day, clock.replace(second=0, microsecond=0, tzinfo=None))
+        day, clock = moments.read_day(wanted.date), moments.read_clock(wanted.time)
+        start = moments.local(day, clock)
     except moments.NoSuchTime:
         return Search(**common, error="find.no_such_time", instead=moments.over_the_gap(day, clock))
     except moments.TwoSuchTimes as two:

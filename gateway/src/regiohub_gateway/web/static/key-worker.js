@@ -19,7 +19,8 @@ async function keepAll(urls) {
   }));
 }
 
-/* No network and a server in trouble are the same to somebody at a door: both get the kept copy. */
+/* No network, a server in trouble and a login that has ended (Keycloak may be away) are the same to somebody at a door:
+   all get the kept copy. Only what is gone for good is forgotten; a logout empties the store from outside. */
 async function networkFirst(request, url) {
   const store = await caches.open(STORE);
   let answer;
@@ -30,11 +31,19 @@ async function networkFirst(request, url) {
     if (kept) return kept;
     throw error;
   }
-  if (answer.status >= 500) return (await store.match(url.pathname)) ?? answer;
-  if (answer.ok && !answer.redirected && answer.type === "basic") await store.put(url.pathname, answer.clone());
-  else if (isPage(url) && (answer.status === 404 || answer.redirected || answer.type === "opaqueredirect")) await store.delete(url.pathname);
+  if (isToLogin(answer)) {
+    const kept = await store.match(url.pathname);
+    return kept ? withLoginNote(kept) : answer;
+  }
+  if (answer.status >= 500 || answer.status === 429) return (await store.match(url.pathname)) ?? answer;
+  if (answer.ok && answer.type === "basic") await store.put(url.pathname, answer.clone());
+  else if (isPage(url) && (answer.status === 404 || answer.status === 410)) await store.delete(url.pathname);
   return answer;
 }
+
+const isToLogin = (answer) => answer.redirected || answer.type === "opaqueredirect";
+const withLoginNote = async (kept) =>
+  new Response((await kept.text()).replace(" hidden data-login-note", " data-login-note"), { headers: kept.headers });
 
 self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
