@@ -173,6 +173,14 @@ class Booking:
         """Whether it is more than a hold: paid for, or free of charge."""
         return self.confirmed_at is not None
 
+    def lines_in(self, slot: Slot) -> list[Line]:
+        """Return the lines that overlap ``slot``."""
+        return [line for line in self.lines if line.slot.overlaps(slot)]
+
+    def first_in(self, slot: Slot) -> datetime:
+        """Return when the first of the lines begins that overlap ``slot``; there must be one."""
+        return min(line.slot.start for line in self.lines_in(slot))
+
     def is_lapsed(self, now: datetime) -> bool:
         """Whether it only still looks like a hold."""
         waiting = self.status in {Status.HELD, Status.REQUESTED}
