@@ -11,9 +11,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 async def day_list(world: World, moment: datetime, **params: Any) -> dict[str, Any]:
     day = moment.astimezone(BERLIN).date().isoformat()
-    answer = await world.client.get(
-        "/v1/hubs/bendorf/bookings", params={"date": day} | params, headers=OPERATOR
-    )
+    answer = await world.client.get("/v1/hubs/bendorf/bookings", params={"date": day} | params, headers=OPERATOR)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
