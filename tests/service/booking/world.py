@@ -178,6 +178,14 @@ class World:
         start = now() + timedelta(minutes=minutes)
         await self.sql("UPDATE booking SET starts_at = $2 WHERE id = $1", UUID(booking["id"]), start)
 
+    async def begin(self, booking: dict[str, Any]) -> None:
+        """Let its only line have begun a minute ago, for half an hour."""
+        start, end = now() - timedelta(minutes=1), now() + timedelta(minutes=29)
+        line = UUID(booking["lines"][0]["id"])
+        await self.sql("UPDATE booking SET starts_at = $2, ends_at = $3 WHERE id = $1", UUID(booking["id"]), start, end)
+        await self.sql("UPDATE line SET starts_at = $2, ends_at = $3 WHERE id = $1", line, start, end)
+        await self.sql("UPDATE occupancy SET span = tstzrange($2, $3, '[)') WHERE line_id = $1", line, start, end)
+
     async def lapse(self, booking: dict[str, Any]) -> None:
         """Let the hold's time be over, as if 35 minutes had passed."""
         past = now() - timedelta(minutes=1)

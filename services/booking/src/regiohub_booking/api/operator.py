@@ -40,6 +40,7 @@ from regiohub_booking.usecases.change import check_in_by_hand
 from regiohub_booking.usecases.closure import (
     ClosureConflicts,
     ClosureInThePast,
+    ClosureOverBegun,
     ClosureOverUse,
     create_closure,
     delete_closure,
@@ -182,8 +183,8 @@ class ClosureTarget(Malformed):
 
 
 _CLOSE = problems(
-    NotFound, ClosureConflicts, ClosureOverUse, ClosureInThePast, ClosureTarget, EndBeforeStart, NonexistentLocalTime,
-    IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
+    NotFound, ClosureConflicts, ClosureOverUse, ClosureOverBegun, ClosureInThePast, ClosureTarget, EndBeforeStart,
+    NonexistentLocalTime, IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
 )  # fmt: skip
 
 

@@ -203,6 +203,11 @@ def check_cancel(*, starts_at: datetime, ends_at: datetime, now: datetime, by_op
         raise AlreadyBegun("Bookings can be cancelled before they start.", starts_at=starts_at.isoformat())
 
 
+def is_there(slot: Slot, now: datetime) -> bool:
+    """Whether somebody who is checked in may be there for ``slot``: from the earliest check-in to the end."""
+    return slot.start - CHECK_IN_MARGIN <= now < slot.end
+
+
 def check_coming(*, starts_at: datetime, now: datetime) -> None:
     """Raise :class:`TooEarly` for a check-in by hand long before the start."""
     earliest = starts_at - CHECK_IN_MARGIN
