@@ -83,13 +83,19 @@ class Userinfo(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.asked = 0
         self.is_down = False
+        self.is_verified = True
         self.sub = "member-1"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
         if self.is_down:
             raise httpx.ConnectError("down")
-        claims = {"sub": self.sub, "name": "Demo Mitglied", "email": "demo@example.org", "email_verified": True}
+        claims = {
+            "sub": self.sub,
+            "name": "Demo Mitglied",
+            "email": "demo@example.org",
+            "email_verified": self.is_verified,
+        }
         return httpx.Response(200, json=claims)
 
 

@@ -156,7 +156,7 @@ class Closure(Base, table=True):
 
 
 class Member(Base, table=True):
-    """Name and verified mail, read once from Keycloak with the member's own token."""
+    """Name and verified mail, read from Keycloak with the member's own token; without a mail it is asked for again."""
 
     __tablename__ = "member"
 

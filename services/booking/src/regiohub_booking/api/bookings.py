@@ -13,7 +13,7 @@ from regiohub_booking.api.deps import (
     InvalidIfMatch,
     KnownMemberDep,
     LimitQuery,
-    MemberDep,
+    ReturningMemberDep,
     VersionDep,
     link_next,
     read_id,
@@ -128,8 +128,8 @@ async def list_bookings(
     *,
     request: Request,
     response: Response,
+    caller: ReturningMemberDep,
     session: SessionDep,
-    caller: MemberDep,
     limit: LimitQuery = 20,
     cursor: CursorQuery = None,
 ) -> BookingList:
