@@ -380,3 +380,27 @@ async def test_lists_of_hubs_and_rooms_are_public(world: World) -> None:
     office = next(room for room in rooms if room["id"] == str(OFFICE))
     assert office["has_own_hours"]
     assert office["opening_hours"][0] == {"weekday": 1, "opens": "08:00", "closes": "18:00"}
+
+
+async def test_a_total_that_no_payment_can_carry_is_refused_by_its_name(world: World) -> None:
+    """Four months at 10,000 € an hour are more than an integer column holds."""
+    dear = uuid4()
+    body = resource("Palace", cents_per_hour=1_000_000, max_minutes=44640)
+    assert (await world.client.put(f"/v1/resources/{dear}", json=body, headers=COUNTY)).status_code == 200
+    starts = [tomorrow(9, days=2 + 31 * number) for number in range(4)]
+
+    refused = await world.book(*((dear, start, start + timedelta(days=30)) for start in starts))
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-not-payable")
+    assert (refused.json()["gross_cents"], refused.json()["maximum_cents"]) == (4 * 720 * 1_000_000, 99_999_999)
+    assert await world.value("SELECT count(*) FROM booking") == 0
+
+
+async def test_a_room_from_before_the_smallest_payment_cannot_be_held_for_less(world: World) -> None:
+    await world.sql("UPDATE resource SET cents_per_hour = 30 WHERE id = $1", DESK)
+
+    refused = await world.book((DESK, tomorrow(9), tomorrow(10)))
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-not-payable")
+    assert refused.json()["minimum_cents"] == 50
+    assert (await world.book((DESK, tomorrow(9), tomorrow(11)))).json()["gross_cents"] == 60

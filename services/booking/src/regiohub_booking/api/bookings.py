@@ -24,6 +24,7 @@ from regiohub_booking.api.schemas.bookings import BookingCreate, BookingList, Bo
 from regiohub_booking.domain.booking import Ask, Booking
 from regiohub_booking.domain.hours import NonexistentLocalTime
 from regiohub_booking.domain.occupancy import LinesOverlap
+from regiohub_booking.domain.price import TotalNotPayable
 from regiohub_booking.domain.rules import (
     AlreadyBegun,
     BeyondHorizon,
@@ -64,7 +65,7 @@ router = APIRouter(tags=["bookings"])
 _ROUTE = "POST /v1/bookings"
 _REFUSALS = problems(
     SlotTaken, OffGrid, TooShort, TooLong, InThePast, BeyondHorizon, OutsideOpeningHours, NotBookable, SeveralHubs,
-    LinesOverlap, TooManyHolds, HoldTooLarge, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
+    LinesOverlap, TooManyHolds, HoldTooLarge, TotalNotPayable, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
     IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
 )  # fmt: skip
 

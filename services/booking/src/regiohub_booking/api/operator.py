@@ -32,6 +32,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePublic,
 )
 from regiohub_booking.domain.hours import HoursOverlap, NonexistentLocalTime, check_reading, day_slot
+from regiohub_booking.domain.price import PriceTooLow
 from regiohub_booking.domain.rules import TooEarly
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
@@ -127,7 +128,7 @@ class DurationUpsideDown(Malformed):
 @router.patch(
     "/v1/resources/{resource_id}",
     summary="Edit a room",
-    responses=_CHANGE | problems(EmptyPatch, DurationUpsideDown, HoursOverlap),
+    responses=_CHANGE | problems(EmptyPatch, DurationUpsideDown, HoursOverlap, PriceTooLow),
 )
 async def edit_resource(
     *,

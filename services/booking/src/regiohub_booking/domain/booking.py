@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from regiohub_booking.domain.hours import Opening, check_reading, local_date, open_slots
 from regiohub_booking.domain.occupancy import Claim, Want, claims
-from regiohub_booking.domain.price import Quote, Step, quote
+from regiohub_booking.domain.price import Quote, Step, check_total, quote
 from regiohub_booking.domain.rules import HOLD, NotBookable, Rules, SeveralHubs, check_slot
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Event, Status, next_status
@@ -238,6 +238,7 @@ def plan(
     lines = _lines(asks, places, ids[1:], now)
     place = places[asks[0].resource_id]
     gross = sum(line.quote.gross_cents for line in lines)
+    check_total(gross)
     booking = Booking(
         id=ids[0], code=code, sub=sub, hub=place.hub, hub_name=place.hub_name, operator=place.operator, version=1, gross_cents=gross,
         fee_cents=0, created_at=now, lines=lines, status=Status.HELD if gross else Status.CONFIRMED,
