@@ -15,7 +15,7 @@ from icalendar import Calendar
 from regiohub_booking.usecases.mail import send_due
 from regiohub_local.ports import free_port
 from regiohub_shared.clock import real_now
-from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, World, settings, tomorrow
+from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, OTHER, World, settings, tomorrow
 
 
 class Sink:
@@ -213,3 +213,41 @@ async def test_each_mail_has_its_own_lease(world: World, sink: tuple[Sink, int])
 
     assert await send_due(world.db, smtp(world, port)) == 2
     assert leased == [1, 1]
+
+
+async def test_a_mail_that_is_verified_later_is_found_at_the_next_booking_and_waiting_mails_go_out(
+    world: World, sink: tuple[Sink, int]
+) -> None:
+    kept, port = sink
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert await world.value("SELECT last_error FROM mail_job") == "NoAddress"
+    await world.book((FREE, tomorrow(10), tomorrow(11)))
+    assert await world.value("SELECT mail FROM member") is None
+    world.userinfo.is_verified = True
+
+    await world.book((FREE, tomorrow(11), tomorrow(12)))
+    await world.book((FREE, tomorrow(12), tomorrow(13)))
+
+    assert world.userinfo.asked == 3, "once per booking until there is a mail, then never again"
+    assert await send_due(world.db, smtp(world, port)) == 4
+    assert {mail["To"] for mail in kept.mails} == {"Demo Mitglied <demo@example.org>"}
+    assert await world.value("SELECT count(*) FROM member") == 1
+
+
+@pytest.mark.parametrize("was_away", [False, True])
+async def test_a_member_who_looks_at_their_bookings_is_asked_about_once_an_hour(world: World, was_away: bool) -> None:
+    world.userinfo.is_verified, world.userinfo.is_down = False, was_away
+    nobody = await world.client.get("/v1/bookings", headers=OTHER)
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    await world.sql("UPDATE mail_job SET next_at = now() + interval '1 hour'")
+    world.userinfo.is_verified, world.userinfo.is_down = True, False
+
+    for _ in range(3):
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+
+    assert nobody.status_code == 200
+    assert world.userinfo.asked == 2, "nothing for who never booked, one at the booking, one of three looks"
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+    assert await world.value("SELECT count(*) FROM mail_job WHERE next_at <= now()") == 1

@@ -627,7 +627,8 @@ async def test_a_lifted_closure_stands_in_the_form_once_more(house):
 async def test_closing_over_somebody_who_is_there_says_why_not_and_from_when(house):
     one = fakes.booking("checked_in") | {
         "starts_at": "2026-12-01T08:00:00+00:00",
-        "ends_at": "2026-12-01T10:30:00+00:00",
+        "ends_at": "2026-12-08T10:30:00+00:00",
+        "lines": [{"resource_name": "Halle", "start": "2026-12-01T08:00:00+00:00", "end": "2026-12-01T10:30:00+00:00"}],
     }
     house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-over-use", bookings=[one])
     browser = await member(house, "olga", **OPERATOR)
@@ -649,6 +650,27 @@ async def test_closing_over_somebody_who_is_there_says_why_not_and_from_when(hou
     assert "/operator/bendorf/closures?" not in too_late.text.split("<main")[1]
 
 
+async def test_closing_over_further_times_of_a_booking_that_has_begun_says_which(house):
+    one = fakes.booking("checked_in") | {
+        "lines": [{"resource_name": "Halle", "start": "2027-02-02T08:00:00+00:00", "end": "2027-02-02T10:30:00+00:00"}]
+    }
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-over-begun", bookings=[one])
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "resource": "all", "start_date": "2027-02-01", "start_time": "08:00", "end_date": "2027-02-05", "end_time": "18:00",
+        "reason": "Wartung", "cancel_conflicting": "1",
+    }  # fmt: skip
+    refused = await browser.post("/operator/bendorf/closures", fields)
+
+    assert refused.status_code == 409
+    check_page(refused, "de")
+    assert "ABCD2345, Halle: Di" in refused.text
+    assert "als Ganzes storniert" in refused.text
+    assert "gerade jemand da" not in refused.text
+    assert f"/operator/bendorf/bookings/{one['id']}/cancel" in refused.text
+    assert 'name="cancel_conflicting"' not in refused.text
+
+
 @pytest.mark.parametrize("language", ["de", "en"])
 async def test_a_county_without_hubs_reads_what_to_do(house, language):
     house.booking.routes["GET /v1/hubs"] = items()
@@ -664,7 +686,7 @@ async def test_a_county_without_hubs_reads_what_to_do(house, language):
 
 async def test_closing_over_bookings_names_them_and_asks(house):
     one = fakes.booking()
-    shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents")}
+    shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents", "lines")}
     house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-conflicts", bookings=[shown])
     browser = await member(house, "olga", **OPERATOR)
     fields = {

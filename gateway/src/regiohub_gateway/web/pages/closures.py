@@ -101,11 +101,15 @@ async def _closures(request: Request, hub: str, form: Form, refused: Refused | N
 
 
 def _in_the_way(form: Form, refused: Refused | None) -> Json:
-    """Return the bookings in a closure's time; while somebody is there, the closure can begin after them."""
+    """Return the bookings in a closure's time; while somebody is there, the closure can begin after them.
+
+    ``title`` names the text above them. ``by_hand``: a closure cannot cancel them, an operator may.
+    """
     bookings: list[Json] = refused.params.get("bookings", []) if refused else []
-    in_use = refused is not None and refused.type == "closure-over-use"
-    later = _later(form, max(moments.parse(one["ends_at"]) for one in bookings)) if in_use and bookings else ""
-    return {"bookings": bookings, "in_use": in_use, "later": later}
+    title = {"closure-over-use": "in_use", "closure-over-begun": "begun"}.get(refused.type if refused else "", "")
+    ends = [moments.parse(line["end"]) for one in bookings for line in one["lines"]]
+    later = _later(form, max(ends)) if title == "in_use" and ends else ""
+    return {"bookings": bookings, "title": title or "conflicts", "by_hand": bool(title), "later": later}
 
 
 def _later(form: Form, start: datetime) -> str:

@@ -17,6 +17,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePut,
 )
 from regiohub_booking.domain.hours import HoursOverlap
+from regiohub_booking.domain.price import PriceTooLow
 from regiohub_booking.repo import mails, places
 from regiohub_booking.usecases.setup import (
     HubIsFixed,
@@ -74,7 +75,7 @@ async def set_hub(
 
 @router.put(
     "/v1/resources/{resource_id}", summary="Create or replace a resource",
-    responses=_PUT | problems(HoursOverlap, InvalidParts, PartsInUse, DurationUpsideDown),
+    responses=_PUT | problems(HoursOverlap, InvalidParts, PartsInUse, DurationUpsideDown, PriceTooLow),
 )  # fmt: skip
 async def set_resource(
     resource_id: UUID, body: ResourcePut, session: SessionDep, _caller: CountyDep, version: MaybeVersionDep,

@@ -112,7 +112,7 @@ def read_start_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
 
 
 async def known_member(request: Request, caller: MemberDep) -> Principal:
-    """Return the member after making sure that name and mail were read once, before any transaction."""
+    """Return the member after making sure that name and mail were read, before any transaction."""
     reader: MemberReader = request.app.state.members
     token = request.headers["authorization"].partition(" ")[2]
     await reader.remember(caller.sub, token)
@@ -120,3 +120,13 @@ async def known_member(request: Request, caller: MemberDep) -> Principal:
 
 
 KnownMemberDep = Annotated[Principal, Depends(known_member)]
+
+
+async def returning_member(request: Request, caller: MemberDep) -> Principal:
+    """Return the member; for one who had no verified mail when they booked, ask whether there is one by now."""
+    reader: MemberReader = request.app.state.members
+    await reader.look_again(caller.sub, request.headers["authorization"].partition(" ")[2])
+    return caller
+
+
+ReturningMemberDep = Annotated[Principal, Depends(returning_member)]

@@ -30,7 +30,7 @@ from regiohub_shared.problem import Malformed, NotFound
 from regiohub_shared.web.errors import problems
 
 router = APIRouter(tags=["places"])
-Minutes = Annotated[int, Query(ge=5, le=44640, description="Length of the slot")]
+Minutes = Annotated[int, Query(ge=5, le=44640, description="Length of the slot; the resource's longest at most")]
 HubSlug = Annotated[str, Query(max_length=40, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -157,7 +157,7 @@ async def list_slots(
 async def list_next_free(
     resource_id: UUID, session: SessionDep, after: Moment | None = None, minutes: Minutes = 60
 ) -> SlotList:
-    """The next three free slots after ``after`` (default: now), as far as bookings reach."""
+    """The next three free slots after ``after`` (default: now), as far as bookings reach and within 490 days."""
     asked: AwareDatetime = after or now()
     offers = await availability.next_free(session, resource_id=resource_id, after=asked, minutes=minutes, now=now())
     return SlotList(items=[SlotPublic.of(offer) for offer in offers], next=None)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from regiohub_booking.domain.hours import Opening, check_reading, local_date, open_slots
 from regiohub_booking.domain.occupancy import Claim, Want, claims
-from regiohub_booking.domain.price import Quote, Step, quote
+from regiohub_booking.domain.price import Quote, Step, check_total, quote
 from regiohub_booking.domain.rules import HOLD, NotBookable, Rules, SeveralHubs, check_slot
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Event, Status, next_status
@@ -173,6 +173,14 @@ class Booking:
         """Whether it is more than a hold: paid for, or free of charge."""
         return self.confirmed_at is not None
 
+    def lines_in(self, slot: Slot) -> list[Line]:
+        """Return the lines that overlap ``slot``."""
+        return [line for line in self.lines if line.slot.overlaps(slot)]
+
+    def first_in(self, slot: Slot) -> datetime:
+        """Return when the first of the lines begins that overlap ``slot``; there must be one."""
+        return min(line.slot.start for line in self.lines_in(slot))
+
     def is_lapsed(self, now: datetime) -> bool:
         """Whether it only still looks like a hold."""
         waiting = self.status in {Status.HELD, Status.REQUESTED}
@@ -230,6 +238,7 @@ def plan(
     lines = _lines(asks, places, ids[1:], now)
     place = places[asks[0].resource_id]
     gross = sum(line.quote.gross_cents for line in lines)
+    check_total(gross)
     booking = Booking(
         id=ids[0], code=code, sub=sub, hub=place.hub, hub_name=place.hub_name, operator=place.operator, version=1, gross_cents=gross,
         fee_cents=0, created_at=now, lines=lines, status=Status.HELD if gross else Status.CONFIRMED,

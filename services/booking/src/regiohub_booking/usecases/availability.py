@@ -17,6 +17,8 @@ from regiohub_booking.repo.statement import On
 from regiohub_shared.problem import Problem
 
 _CHUNK = timedelta(days=14)
+_REACH = timedelta(days=490)
+"""How far the next free slot is looked for, whatever the horizon: anyone may ask, and each day costs time."""
 _FIRST_DAYS = (1, 2, 14)
 """How many days of the calendar are looked at for the first free slot: most hubs have one today or tomorrow."""
 
@@ -105,23 +107,23 @@ def _length(place: Place, minutes: int) -> timedelta:
     """Return the length on the raster; raises the named refusal for one that the resource does not offer."""
     if minutes < place.rules.shortest:
         raise TooShort(f"The shortest booking is {place.rules.shortest} minutes.", min_minutes=place.rules.shortest)
-    if minutes > place.rules.longest:
-        raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
     step = place.rules.granularity
-    return timedelta(minutes=-(-minutes // step) * step)
+    length = -(-minutes // step) * step
+    if length > place.rules.longest:
+        raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
+    return timedelta(minutes=length)
 
 
 def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime) -> Iterator[Offer]:
     """Yield the bookable slots on the raster of each local day, in order; ``free`` is sorted and disjoint."""
     latest = now + timedelta(days=place.rules.horizon_days)
     for gap in free:
-        day, last = local_date(gap.start, place.zone), local_date(gap.end, place.zone)
-        while day <= last:
-            for start in raster(day, place.rules.granularity, place.zone):
-                if gap.start <= start and start + length <= min(gap.end, latest):
-                    slot = Slot(start, start + length)
-                    yield Offer(place, slot, place.quote(slot))
-            day += timedelta(days=1)
+        # No start after this one fits, so a gap that is too short costs no walk over the raster, however long it is.
+        last = min(gap.end, latest) - length
+        if gap.start <= last:
+            for start in _starts(place, gap.start, last):
+                slot = Slot(start, start + length)
+                yield Offer(place, slot, place.quote(slot))
 
 
 async def free_slots(on: On, *, resource_id: UUID, day: date, minutes: int, now: datetime) -> list[Offer]:
@@ -143,18 +145,21 @@ async def free_slots(on: On, *, resource_id: UUID, day: date, minutes: int, now:
 async def next_free(
     on: On, *, resource_id: UUID, after: datetime, minutes: int, now: datetime, count: int = 3
 ) -> list[Offer]:
-    """Return the next ``count`` free slots that start at or after ``after``, up to the horizon.
+    """Return the next ``count`` free slots that start at or after ``after``, up to the horizon and within 490 days.
 
     Raises ``NotFound``, ``TooShort``, ``TooLong``.
     """
     place = (await places.get_places(on, [resource_id]))[resource_id]
     length = _length(place, minutes)
     offers: list[Offer] = []
-    start, last = max(after, now - place.rules.step), now + timedelta(days=place.rules.horizon_days)
+    start = max(after, now - place.rules.step)
+    last = min(now + timedelta(days=place.rules.horizon_days), start + _REACH)
+    # Windows overlap by the length; as long as it, they look at no day more than twice.
+    chunk = max(_CHUNK, length)
     while place.is_active and start < last and len(offers) < count:
-        window = Slot(start, start + _CHUNK + length)
+        window = Slot(start, start + chunk + length)
         busy = await _busy(on, [place], window, now)
-        end = start + _CHUNK
+        end = start + chunk
         found = (
             offer for offer in _offers(place, _free(place, window, busy, now), length, now) if offer.slot.start < end
         )
@@ -201,7 +206,7 @@ def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now
     wanted, shortest = (_fitted(place, minutes) for minutes in lengths)
     latest = now + timedelta(days=place.rules.horizon_days)
     for gap in free:
-        start = next(_starts(place, gap), None)
+        start = next(_starts(place, gap.start, gap.end), None)
         room = min(gap.end, latest) - start if start else timedelta()
         length = min(wanted, room // place.rules.step * place.rules.step)
         if start and length and length >= shortest:
@@ -209,11 +214,11 @@ def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now
     return None
 
 
-def _starts(place: Place, gap: Slot) -> Iterator[datetime]:
-    """Yield the raster of the local days that ``gap`` touches, as far as it lies inside."""
-    day, last = local_date(gap.start, place.zone), local_date(gap.end, place.zone)
-    while day <= last:
-        yield from (s for s in raster(day, place.rules.granularity, place.zone) if gap.start <= s < gap.end)
+def _starts(place: Place, first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield the starts of the resource's raster from ``first`` to ``last``, day by day of its calendar."""
+    day, end = local_date(first, place.zone), local_date(last, place.zone)
+    while day <= end:
+        yield from (s for s in raster(day, place.rules.granularity, place.zone) if first <= s <= last)
         day += timedelta(days=1)
 
 

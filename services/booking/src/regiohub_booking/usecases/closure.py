@@ -9,8 +9,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking
+from regiohub_booking.domain.rules import is_there
 from regiohub_booking.domain.slot import Slot
-from regiohub_booking.domain.states import Event, can
+from regiohub_booking.domain.states import FREES_SLOT, Event, can
 from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Closure
 from regiohub_booking.usecases.facts import record
@@ -26,9 +27,15 @@ class ClosureConflicts(Conflict):
 
 
 class ClosureOverUse(Conflict):
-    """Someone is there right now: a checked-in booking cannot be cancelled."""
+    """Someone is there right now; ``bookings`` lists them, ``lines`` what of each lies in that time."""
 
     type, title = "closure-over-use", "Someone is using it at that time"
+
+
+class ClosureOverBegun(Conflict):
+    """Lines to come of bookings that have begun: a booking is cancelled as a whole, so no closure does it unasked."""
+
+    type, title = "closure-over-begun", "A booking that has begun has further times there"
 
 
 class ClosureInThePast(Conflict):
@@ -67,7 +74,7 @@ async def create_closure(
     await occupancy.lock_leaves(session, leaves)
     to_come = Slot(max(slot.start, now), slot.end)
     found = await occupancy.lock_booked(session, leaves, to_come)
-    await _clear(session, found, cancel_conflicting=cancel_conflicting, now=now)
+    await _clear(session, found, to_come, cancel_conflicting=cancel_conflicting, now=now)
     closure = Closure(
         id=new_id(), hub=hub, resource_id=resource_id, starts_at=slot.start, ends_at=slot.end, reason=reason,
         created_by=principal.sub, created_at=now,
@@ -88,27 +95,48 @@ async def _leaves(session: AsyncSession, hub: str, resource_id: UUID | None) -> 
     return list(place.leaves)
 
 
-async def _clear(session: AsyncSession, found: Sequence[Booking], *, cancel_conflicting: bool, now: datetime) -> None:
-    """End lapsed holds, then refuse or cancel what is left."""
+async def _clear(
+    session: AsyncSession, found: Sequence[Booking], slot: Slot, *, cancel_conflicting: bool, now: datetime
+) -> None:
+    """End lapsed holds, then refuse or cancel what is left; what has freed its slot while we waited is left alone."""
     for booking in found:
         if booking.is_lapsed(now):
             await record(session, booking.expire(now))
-    left = [booking for booking in found if not booking.is_lapsed(now)]
-    in_use = [booking for booking in left if not can(booking.status, Event.CANCEL)]
-    if in_use:
-        raise ClosureOverUse("Close it from a later time on.", bookings=_listed(in_use))
+    left = [booking for booking in found if not (booking.is_lapsed(now) or booking.status in FREES_SLOT)]
+    _check_begun([booking for booking in left if not can(booking.status, Event.CANCEL)], slot, now)
     if left and not cancel_conflicting:
-        raise ClosureConflicts(f"{len(left)} bookings lie in that time.", bookings=_listed(left))
+        raise ClosureConflicts(f"{len(left)} bookings lie in that time.", bookings=_listed(left, slot))
     for booking in left:
         await record(session, booking.cancel(now, "closure"))
 
 
-def _listed(found: Sequence[Booking]) -> list[dict[str, Any]]:
+def _check_begun(begun: Sequence[Booking], slot: Slot, now: datetime) -> None:
+    """Refuse over bookings that have begun; whether somebody is there is said by the lines in ``slot``."""
+    in_use = [booking for booking in begun if any(is_there(line.slot, now) for line in booking.lines_in(slot))]
+    if in_use:
+        raise ClosureOverUse("Close it from a later time on.", bookings=_listed(in_use, slot))
+    if begun:
+        named = ", ".join(f"{one.code} ({one.first_in(slot).isoformat()})" for one in begun)
+        raise ClosureOverBegun(
+            f"A booking that has begun is cancelled as a whole, by hand; further times of {named} lie in that time. "
+            "Close around them, or cancel these bookings first.",
+            bookings=_listed(begun, slot),
+        )  # fmt: skip
+
+
+def _listed(found: Sequence[Booking], slot: Slot) -> list[dict[str, Any]]:
     return [
         {
             "id": str(booking.id), "code": booking.code, "status": booking.status.value,
             "starts_at": booking.starts_at.isoformat(), "ends_at": booking.ends_at.isoformat(),
             "gross_cents": booking.gross_cents,
+            "lines": [
+                {
+                    "resource_name": line.resource_name, "start": line.slot.start.isoformat(),
+                    "end": line.slot.end.isoformat(),
+                }
+                for line in booking.lines_in(slot)
+            ],
         }
         for booking in found
     ]  # fmt: skip

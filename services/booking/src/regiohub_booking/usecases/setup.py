@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.hours import Opening, check_week
+from regiohub_booking.domain.price import check_rate
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Hub, Operator, Resource
@@ -110,6 +111,7 @@ async def patch_resource(
     found = await places.get_resource(session, resource_id)
     require_operator(principal, found.hub)
     check_version(found.version, version)
+    check_rate(values.get("cents_per_hour", 0))
     changed = places.apply(found, values)
     if week is not None:
         wanted = sorted(week)
@@ -134,10 +136,11 @@ async def put_resource(
 ) -> Resource:
     """Create or replace a resource with parts and own hours (none: the hub's).
 
-    Raises ``NotFound`` for an unknown hub, :class:`HubIsFixed`, :class:`InvalidParts`, :class:`PartsInUse`.
+    Raises ``NotFound`` for an unknown hub, ``PriceTooLow``, :class:`HubIsFixed`, :class:`InvalidParts`, :class:`PartsInUse`.
     """
     wanted_week, wanted_parts = sorted(week), set(parts)
     check_week(wanted_week)
+    check_rate(values["cents_per_hour"])
     hub: str = values["hub"]
     await places.get_hub(session, hub)
     await _check_parts(session, resource_id, hub, wanted_parts)
