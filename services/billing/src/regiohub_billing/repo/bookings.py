@@ -112,7 +112,9 @@ async def claim_stale_refunds(session: AsyncSession, *, now: datetime, limit: in
         & (col(Refund.checked_at) <= now - timedelta(days=1))
         & (col(Refund.created_at) >= now - timedelta(days=14))
     )
-    due = select(Refund.id).where(or_(waiting, recent)).limit(limit).with_for_update(skip_locked=True)
+    # The order is fair, and keeps the planner from reading the whole table in hope of an early find.
+    oldest = select(Refund.id).where(or_(waiting, recent)).order_by(col(Refund.checked_at))
+    due = oldest.limit(limit).with_for_update(skip_locked=True)
     statement = (
         update(Refund)
         .where(col(Refund.id).in_(due))
