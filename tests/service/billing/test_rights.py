@@ -37,7 +37,7 @@ async def test_the_app_role_has_these_rights_and_no_others(world: World):
         "charge", "payment", "seller", "clearing_item", "number_series", "provider_intent", "refund", "idempotency_key", "outbox", "outbox_delivery",
         "stripe_event",
     }  # fmt: skip
-    assert columns["clearing_item"] == "note resolved_at resolved_by"
+    assert columns["clearing_item"] == "detail note resolved_at resolved_by"
     assert columns["outbox"] == "data"
     assert columns["charge"] == (
         "cancelled_at confirmed_at fee_cents hold_until lines problem status sub verdicts version"

@@ -1,4 +1,4 @@
-"""Indexes for what the worker asks for many times a minute, and updates by column only.
+"""Indexes for what the worker asks for many times a minute, updates by column only, and disputes as cases.
 
 Written by hand: autogenerate does not see rights. What a charge or a payment was agreed on never changes.
 """
@@ -21,6 +21,14 @@ _INDEXES = (
     "CREATE INDEX ix_charge_stuck ON charge (booking_id) WHERE problem <> ''",
 )
 
+_DISPUTES = (
+    "ALTER TABLE clearing_item DROP CONSTRAINT ck_clearing_item_kind",
+    """
+ALTER TABLE clearing_item ADD CONSTRAINT ck_clearing_item_kind
+    CHECK (kind IN ('refund_failed', 'refund_unmatched', 'payment_unmatched', 'not_invoiced', 'dispute'))
+    """,
+)
+
 _RIGHTS = {
     "charge": "SELECT, INSERT, UPDATE (version, sub, status, fee_cents, hold_until, confirmed_at, cancelled_at, lines, "
     "verdicts, problem)",
@@ -34,7 +42,7 @@ _RIGHTS = {
     "hkr_profile, updated_at)",
     "tax_rule": "SELECT, INSERT, DELETE",
     "number_series": "SELECT, INSERT, UPDATE (last_number, last_hash)",
-    "clearing_item": "SELECT, INSERT, UPDATE (resolved_at, resolved_by, note)",
+    "clearing_item": "SELECT, INSERT, UPDATE (detail, resolved_at, resolved_by, note)",
     "idempotency_key": "SELECT, INSERT, UPDATE (status, body), DELETE",
     "account_balance": "SELECT",
 } | dict.fromkeys(
@@ -43,8 +51,8 @@ _RIGHTS = {
 
 
 def upgrade() -> None:
-    """Add the indexes; take the right to change what is agreed."""
-    for statement in _INDEXES:
+    """Add the indexes and the kind; take the right to change what is agreed."""
+    for statement in (*_INDEXES, *_DISPUTES):
         op.execute(statement)
     # An erased member's id goes out of facts too.
     grant_rights("billing", _RIGHTS | FACT_RIGHTS | {"outbox": f"{FACT_RIGHTS['outbox']}, UPDATE (data)"})
