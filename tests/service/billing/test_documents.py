@@ -530,3 +530,15 @@ async def test_a_refund_whose_answer_was_lost_is_found_and_not_made_twice(world:
     assert [r["amount"] for r in await world.refunds_at_stripe(payment)] == [1200]
     assert (await world.payments(story))[0]["refunds"][0]["status"] == "succeeded"
     assert await world.clearing() == []
+
+
+async def test_a_gap_in_the_numbers_shows_although_every_hash_fits(world: World):
+    await world.confirmed(a_booking())
+    await world.rows("UPDATE number_series SET last_number = last_number + 1", owner=True)
+    await world.confirmed(a_booking())
+    found = await broken(world)
+    await world.rows(
+        "TRUNCATE document, document_line, journal_entry, journal_line, number_series CASCADE", unguarded=True
+    )
+
+    assert found == {("TEST-R", 3), ("TEST-J", 4)}

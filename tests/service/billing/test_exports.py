@@ -6,6 +6,7 @@ import gc
 import hashlib
 import io
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -124,6 +125,35 @@ async def test_a_productive_export_refuses_sandbox_documents(world: World):
     assert (await make(world, "k2")).status_code == 201
     empty = await make(world, "k3", productive=True)
     assert empty.json()["type"] == "/problems/nothing-to-export"
+
+
+class Meanwhile:
+    """Renders, and lets something happen between reading and writing."""
+
+    def __init__(self, renderer: Renderer, deed: Callable[[], Awaitable[object]]) -> None:
+        self._renderer, self._deeds = renderer, [deed]
+
+    async def make(self, order: Order) -> Made:
+        made = await self._renderer.make(order)
+        while self._deeds:
+            await self._deeds.pop()()
+        return made
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+async def test_sandbox_documents_that_come_while_the_file_is_made_stop_it_too(world: World):
+    story = a_booking(1200)
+    payment = await world.paid(story)
+    await make(world)
+    await world.rows("UPDATE payment SET livemode = true", owner=True)
+    await world.tell(story.confirm(payment["id"]))
+    world.app.state.renderer = Meanwhile(world.app.state.renderer, lambda: world.confirmed(a_booking(700)))
+    refused = await make(world, "k2", productive=True)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/sandbox-documents")
+    assert await world.rows("SELECT 1 FROM export_batch WHERE productive") == []
 
 
 async def test_a_productive_export_takes_the_real_ones_and_a_trial_does_not_use_them_up(world: World):

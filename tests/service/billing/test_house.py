@@ -189,3 +189,16 @@ async def test_only_booking_may_tell_us_about_bookings(world: World):
     broken = await world.client.post("/internal/events", json=envelope, headers=service())
     assert broken.status_code == 422
     assert await world.rows("SELECT 1 FROM inbox") == []
+
+
+async def test_a_fact_with_another_price_or_seller_is_refused_and_changes_nothing(world: World):
+    story, dearer = a_booking(1200), a_booking(1300).fact
+    await world.tell(story)
+    agreed = story.fact
+    for changes in ({"lines": dearer.lines, "gross_cents": 1300}, {"operator": "stadt-mayen"}, {"code": "X"}):
+        story.fact = agreed
+        with pytest.raises(AssertionError, match="terms-changed"):
+            await world.tell(story.but(**changes))
+    (charge,) = await world.rows("SELECT version, gross_cents, operator, code FROM charge")
+
+    assert tuple(charge) == (1, 1200, "stadt-bendorf", agreed.code)

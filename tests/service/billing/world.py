@@ -33,6 +33,7 @@ SELLER: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+_ROUNDS = 40
 _TRIGGERS = """
 DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT DISTINCT event_object_table FROM information_schema.triggers LOOP
@@ -177,8 +178,10 @@ class World:
 
     async def work(self) -> None:
         """Let the worker do everything that is due, until nothing is."""
-        while await webhooks.work_due(self.db, self.provider) + await intents.work_due(self.db, self.provider):
-            pass
+        for _ in range(_ROUNDS):
+            if not await webhooks.work_due(self.db, self.provider) + await intents.work_due(self.db, self.provider):
+                return
+        raise AssertionError("the worker does not come to rest: something is planned again and again")
 
     async def paid(self, story: Story) -> dict[str, Any]:
         """Held, told, opened, paid, and the webhooks handled."""

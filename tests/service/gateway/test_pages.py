@@ -812,7 +812,8 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         )
 
     house.billing.routes |= {
-        "GET /v1/exports/preview": previews, "GET /v1/exports": items(batch), "GET /v1/clearing": items(case),
+        "GET /v1/exports/preview": previews, "GET /v1/exports": items(batch),
+        "GET /v1/clearing": items(case, case | {"id": GRANT_ID, "kind": "dispute", "detail": "needs_response: fraudulent"}),
         "POST /v1/exports": httpx.Response(201, json=batch), f"GET /v1/exports/{GRANT_ID}": batch,
     }  # fmt: skip
     browser = await member(house, "fritz", **FINANCE)
@@ -823,6 +824,8 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "2 Zeilen, Kontrollsumme 9,00\u00a0€",
         "Erstattung fehlgeschlagen",
         "card closed",
+        "Rückbuchung durch die Bank: 9,00\u00a0€",
+        "Antworten Sie im Konto beim Zahlungsdienst",
         "Test-Stapel erzeugen",
     ):
         assert word in page.text

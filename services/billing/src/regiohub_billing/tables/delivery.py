@@ -1,5 +1,7 @@
 """Facts out and in, and answers that can be repeated."""
 
+from sqlalchemy import Index, text
+
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 from regiohub_shared.idempotency import IdempotencyRow
@@ -13,6 +15,10 @@ class Outbox(Base, OutboxRow, table=True):
 
 class Delivery(Base, OutboxDelivery, table=True):
     """One row per fact and subscriber."""
+
+    __table_args__ = (
+        Index("ix_outbox_delivery_due", "subscriber", "next_at", postgresql_where=text("delivered_at IS NULL")),
+    )
 
 
 class Inbox(Base, InboxRow, table=True):

@@ -30,6 +30,17 @@ class AmountsDiffer(Malformed):
     title = "The lines do not add up to the price"
 
 
+class TermsChanged(Malformed):
+    """A later fact has another price or seller than the one that was charged; a booking never changes these."""
+
+    type = "terms-changed"
+    title = "The booking was agreed on other terms"
+
+
+_AGREED = ("code", "hub", "operator", "gross_cents")
+"""Frozen for the app role too."""
+
+
 async def apply_booking(session: AsyncSession, fact: BookingChanged, *, now: datetime) -> None:
     """Take over a booking's newest snapshot and settle what it implies; an older one changes nothing."""
     if sum(line.gross_cents for line in fact.lines) != fact.gross_cents:
@@ -39,8 +50,10 @@ async def apply_booking(session: AsyncSession, fact: BookingChanged, *, now: dat
         charge = await repo.lock_charge(session, fact.booking_id)
         if charge is None or charge.version >= fact.version:
             return
+        if any(getattr(charge, name) != values[name] for name in _AGREED):
+            raise TermsChanged
         # The member of a booking never changes; an erased one must not come back with a later fact.
-        for name in values.keys() - {"booking_id", "sub"}:
+        for name in values.keys() - {"booking_id", "sub", *_AGREED}:
             setattr(charge, name, values[name])
     await session.flush()
     await settle(session, booking_id=fact.booking_id, now=now)

@@ -98,6 +98,8 @@ async def _apply(db: Database, provider: Provider, event: StripeEvent) -> str:
         return await _payment(db, provider, event)
     if kind == "refund":
         return await _refund(db, provider, event)
+    if kind == "dispute":
+        return await _dispute(db, provider, event)
     return "nothing to do"
 
 
@@ -136,6 +138,16 @@ async def _refund(db: Database, provider: Provider, event: StripeEvent) -> str:
     async with db.session() as session:
         await outcomes.note_unknown_refund(session, unknown, "", now=business_now())
     return "no refund of ours"
+
+
+async def _dispute(db: Database, provider: Provider, event: StripeEvent) -> str:
+    seen = await provider.get_dispute(event.object_id)
+    async with db.session() as session:
+        payment = await repo.find_payment_by_provider(session, seen.provider_payment_id)
+        if payment is None and event.attempts < _GIVE_UP_AFTER:
+            raise NotYet("no payment of ours")
+        await outcomes.note_dispute(session, payment, seen, now=business_now())
+    return "" if payment else "no payment of ours"
 
 
 def _uuid(text: str) -> UUID | None:
