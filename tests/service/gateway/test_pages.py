@@ -443,10 +443,33 @@ async def test_check_in_by_hand(house):
     answer = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
 
     assert answer.headers["location"] == f"/operator/bendorf?date=2026-11-26&done={BOOKING_ID}"
-    house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
+    sent = house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
+    assert "idempotency-key" not in sent.headers, "booking has no use for one here"
 
     house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/check-in"] = refusal(409, "illegal-transition")
-    assert (await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {})).status_code == 409
+    refused = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
+    assert refused.status_code == 409
+    assert 'value="2026-11-26"' in refused.text
+    assert house.booking.last("GET", "/v1/hubs/bendorf/bookings").url.params["date"] == "2026-11-26"
+
+
+async def test_a_rooms_description_keeps_its_lines_and_both_forms_know_the_apis_bounds(house):
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = fakes.ROOM
+    browser = await member(house, "olga", **OPERATOR)
+    room, closures = f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/closures"
+    fields = {
+        "etag": '"7"', "name": "Platz 1", "price": "5,05", "min_minutes": "30", "max_minutes": "600",
+        "buffer_before_minutes": "0", "buffer_after_minutes": "15", "description": " Am Fenster.\r\n\r\nMit  <b> ",
+    }  # fmt: skip
+    await browser.post(room, fields)
+    assert as_json(house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}"))["description"] == "Am Fenster.\n\nMit  <b>"
+
+    assert (await browser.post(room, fields | {"description": "ä" * 1000})).status_code == 303
+    long = await browser.post(room, fields | {"description": "Zeile\r\n" * 200})
+    assert (long.status_code, "Zeile\r\nZeile" in long.text) == (422, True)
+    check_page(long, "de")
+    assert 'aria-describedby="e-reason"' not in (await browser.post(closures, {"reason": "x" * 120})).text
+    assert 'aria-describedby="h-reason e-reason"' in (await browser.post(closures, {"reason": "x" * 121})).text
 
 
 async def test_a_room_is_changed_in_cents_under_its_version(house):

@@ -56,6 +56,13 @@ class Form:
             self.errors[name] = "form.too_long"
         return value
 
+    def lines(self, name: str, *, longest: int) -> str:
+        """Return an optional text of several lines, as it was written."""
+        value = self.values.get(name, "").replace("\r\n", "\n").strip()[: longest + 1]
+        if len(value) > longest:
+            self.errors[name] = "form.too_long"
+        return value
+
     def whole(self, name: str, *, low: int, high: int) -> int:
         """Return a whole number; ``low`` when it is wrong."""
         value = whole_number(self.values.get(name, "").strip(), low=low, high=high)

@@ -144,8 +144,7 @@ async def cancel(request: Request, booking_id: str) -> Response:
 
 async def send_cancel(api: Api, booking_id: str, form: Form) -> None:
     """Ask booking to cancel the version that the form showed."""
-    headers = {"if-match": form.etag(), "idempotency-key": form.key()}
-    await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers=headers)
+    await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers={"if-match": form.etag()})
 
 
 def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None) -> Response:

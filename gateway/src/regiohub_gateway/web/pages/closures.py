@@ -62,7 +62,7 @@ async def reopen(request: Request, hub: str, closure_id: str) -> Response:
 def _closure(form: Form) -> Json:
     """Return the closure that a form describes."""
     resource = form.values.get("resource", "all")
-    body: Json = {"reason": form.text("reason", longest=200), "cancel_conflicting": form.has("cancel_conflicting")}
+    body: Json = {"reason": form.text("reason", longest=120), "cancel_conflicting": form.has("cancel_conflicting")}
     body |= {"all": True} if resource == "all" else {"resource_id": known_id(resource)}
     for name in ("start", "end"):
         day, clock = form.day(f"{name}_date"), form.clock(f"{name}_time")

@@ -47,11 +47,11 @@ async def day_page(request: Request, hub: str) -> Response:
     """All bookings of a day."""
     hub = known_slug(hub)
     operator_of(request, hub)
-    return await _day(request, hub, None)
+    return await _day(request, hub, _day_of(request.query_params.get("date", "")), None)
 
 
-async def _day(request: Request, hub: str, refused: Refused | None) -> Response:
-    api, day = api_of(request), _day_of(request.query_params.get("date", ""))
+async def _day(request: Request, hub: str, day: date, refused: Refused | None) -> Response:
+    api = api_of(request)
     place, bookings = await asyncio.gather(
         api.get("booking", f"/v1/hubs/{hub}"), api.items("booking", f"/v1/hubs/{hub}/bookings", date=day.isoformat())
     )
@@ -69,14 +69,14 @@ async def check_in(request: Request, hub: str, booking_id: str) -> Response:
     """Somebody came without opening the door themselves."""
     hub, booking_id, form = known_slug(hub), known_id(booking_id), await read_form(request)
     operator_of(request, hub)
+    day = _day_of(form.values.get("date", ""))
     try:
-        headers = {"idempotency-key": form.key()}
-        await api_of(request).send("POST", "booking", f"/v1/bookings/{booking_id}/check-in", headers=headers)
+        await api_of(request).send("POST", "booking", f"/v1/bookings/{booking_id}/check-in")
     except Refused as refused:
         if refused.status not in {409, 412}:
             raise
-        return await _day(request, hub, refused)
-    return go(request, f"/operator/{hub}?date={_day_of(form.values.get('date', '')).isoformat()}&done={booking_id}")
+        return await _day(request, hub, day, refused)
+    return go(request, f"/operator/{hub}?date={day.isoformat()}&done={booking_id}")
 
 
 @router.get("/{hub}/bookings/{booking_id}/cancel")

@@ -59,7 +59,7 @@ async def change_room(request: Request, hub: str, resource_id: str) -> Response:
 def _room_changes(form: Form) -> Json:
     return _hours_changes(form) | {
         "name": form.text("name", longest=120),
-        "description": form.text("description", longest=500, required=False),
+        "description": form.lines("description", longest=1000),
         "cents_per_hour": form.cents("price"),
         "min_minutes": form.whole("min_minutes", low=5, high=44640),
         "max_minutes": form.whole("max_minutes", low=5, high=44640),

@@ -174,7 +174,8 @@ class DoorKey extends HTMLElement {
     } catch (error) {
       const isGone = error instanceof Refused && GONE.has(error.kind);
       if (isGone) { this.passes = []; this.figure.hidden = true; await keep(`grant:${this.dataset.grant}`, []); }
-      if (this.passes.length) this.say(this.texts.offline);
+      const isLoggedOut = error instanceof Refused && error.status === 401;
+      if (this.passes.length) this.say(isLoggedOut ? this.texts.fresh : this.texts.offline);
       else this.say(error instanceof Refused && error.kind === "pass-too-early" ? this.texts.early : this.texts.failed);
     }
   }
