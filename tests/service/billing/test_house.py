@@ -30,11 +30,13 @@ async def test_a_seller_is_replaced_under_its_etag_and_repeated_freely(world: Wo
     same = await world.put_seller()
     blind = await world.put_seller(name="Anders")
     stale = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"7"'})
+    weak = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": 'W/"1"'})
     good = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"1"'})
     read = await world.client.get(path, headers=ADMIN)
 
     assert (same.status_code, same.headers["etag"]) == (200, '"1"')
     assert (blind.status_code, stale.status_code, good.status_code) == (428, 412, 200)
+    assert (weak.status_code, weak.json()["type"]) == (400, "/problems/invalid-if-match")
     assert (read.json()["name"], read.headers["etag"]) == ("Anders", '"2"')
 
 

@@ -52,10 +52,9 @@ async def day_page(request: Request, hub: str) -> Response:
 
 async def _day(request: Request, hub: str, day: date, refused: Refused | None) -> Response:
     api = api_of(request)
-    place, bookings = await asyncio.gather(
+    place, rows = await asyncio.gather(
         api.get("booking", f"/v1/hubs/{hub}"), api.items("booking", f"/v1/hubs/{hub}/bookings", date=day.isoformat())
     )
-    rows = sorted(bookings, key=lambda booking: booking["lines"][0]["start"])
     done = next((booking for booking in rows if booking["id"] == request.query_params.get("done")), None)
     return page(
         request, "operator/day", status=refused.status if refused else 200,

@@ -12,8 +12,9 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.paging import link_next
 
-from .deps import FinanceDep, check_finance, link_next
+from .deps import FinanceDep, check_finance
 from .schemas import ClearingList, ClearingPublic, ClearingResolve, Slug
 
 router = APIRouter(tags=["finance"])

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from regiohub_billing.providers.port import Provider
 from regiohub_billing.settings import Settings
@@ -92,10 +92,3 @@ def check_finance(caller: Principal, operator: str) -> None:
     """A town's finance office sees its own books; another's are as if they were not there (404)."""
     if not caller.is_finance_of(operator):
         raise NotFound("This operator keeps no books here.")
-
-
-def link_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Send ``Link: <…>; rel="next"`` beside ``next``; relative, since the gateway has another path."""
-    if cursor is not None:
-        query = request.url.include_query_params(cursor=cursor).query
-        response.headers["Link"] = f'<?{query}>; rel="next"'

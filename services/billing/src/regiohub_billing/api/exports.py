@@ -24,8 +24,9 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.paging import link_next
 
-from .deps import DatabaseDep, FinanceDep, RendererDep, check_finance, link_next
+from .deps import DatabaseDep, FinanceDep, RendererDep, check_finance
 from .schemas import ExportCreate, ExportList, ExportPreview, ExportPublic, Slug
 
 router = APIRouter(tags=["finance"])

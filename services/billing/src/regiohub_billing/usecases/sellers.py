@@ -26,7 +26,7 @@ async def put_seller(
     *,
     values: dict[str, Any],
     rules: Sequence[TaxRule],
-    if_match: str | None,
+    version: int | None,
     now: datetime,
 ) -> tuple[Seller, bool]:
     """Create or replace a seller; return it and whether it is new.
@@ -43,9 +43,9 @@ async def put_seller(
     ordered = sorted(rules, key=lambda rule: (rule.tax_code, rule.valid_from))
     if seller.model_dump(include=set(values)) == values and await repo.list_rules(session, operator) == ordered:
         return seller, False
-    if if_match is None:
+    if version is None:
         raise PreconditionRequired("Read the seller first and send its ETag as If-Match.")
-    if if_match.strip().removeprefix("W/").strip('"') != str(seller.version):
+    if version != seller.version:
         raise PreconditionFailed(version=seller.version)
     for name, value in values.items():
         setattr(seller, name, value)

@@ -10,14 +10,10 @@ from fastapi.responses import JSONResponse
 from regiohub_booking.api.deps import (
     CursorQuery,
     InvalidCursor,
-    InvalidIfMatch,
     KnownMemberDep,
     LimitQuery,
     ReturningMemberDep,
-    VersionDep,
-    link_next,
     read_id,
-    tag,
     write_cursor,
 )
 from regiohub_booking.api.schemas.bookings import BookingCreate, BookingList, BookingPublic, SlotPublic
@@ -60,6 +56,8 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired, Problem
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, VersionDep, tag
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["bookings"])
 _ROUTE = "POST /v1/bookings"

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from regiohub_booking.api.deps import CountyDep, InvalidIfMatch, MaybeVersionDep, tag
+from regiohub_booking.api.deps import CountyDep
 from regiohub_booking.api.operator import DurationUpsideDown
 from regiohub_booking.api.schemas.bookings import DeadMail, DeadMailList, MailReplay, MailReplayed
 from regiohub_booking.api.schemas.common import Slug
@@ -31,6 +31,7 @@ from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, MaybeVersionDep, tag
 
 router = APIRouter(tags=["county"])
 _PUT = problems(NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch, HubIsFixed)

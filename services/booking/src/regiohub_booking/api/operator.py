@@ -11,13 +11,9 @@ from fastapi.responses import JSONResponse
 from regiohub_booking.api.deps import (
     CursorQuery,
     InvalidCursor,
-    InvalidIfMatch,
     LimitQuery,
     OperatorDep,
-    VersionDep,
-    link_next,
     read_start_and_id,
-    tag,
     write_cursor,
 )
 from regiohub_booking.api.schemas.bookings import BookingPublic, HubBookingList, HubBookingPublic
@@ -63,6 +59,8 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import Malformed, NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, VersionDep, tag
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["operator"])
 _CHANGE = problems(NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch)

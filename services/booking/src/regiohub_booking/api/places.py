@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
-from regiohub_booking.api.deps import tag
 from regiohub_booking.api.schemas.bookings import (
     Availability,
     AvailabilityItem,
@@ -28,6 +27,7 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import Malformed, NotFound
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import tag
 
 router = APIRouter(tags=["places"])
 Minutes = Annotated[int, Query(ge=5, le=44640, description="Length of the slot; the resource's longest at most")]

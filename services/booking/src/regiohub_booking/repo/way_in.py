@@ -47,9 +47,10 @@ WITH guard AS MATERIALIZED (
     SELECT unpaid.*,
            (SELECT count(*) FROM unnest($13::uuid[], $14::int[]) AS seen(id, version)
               JOIN resource r ON r.id = seen.id AND r.version = seen.version) AS same
-    FROM (SELECT count(DISTINCT b.id) AS holds, count(l.id) AS lines,
-                 coalesce(sum(l.ends_at - l.starts_at), interval '0') AS duration
-          FROM booking b JOIN line l ON l.booking_id = b.id
+    FROM (SELECT count(*) AS holds, coalesce(sum(l.lines), 0)::bigint AS lines,
+                 coalesce(sum(l.duration), interval '0') AS duration
+          FROM booking b CROSS JOIN LATERAL (
+              SELECT count(*) AS lines, sum(ends_at - starts_at) AS duration FROM line WHERE booking_id = b.id) AS l
           WHERE b.sub = $3 AND b.status = 'held' AND b.hold_until > $11) AS unpaid),
 lane AS MATERIALIZED (SELECT nextval('occupancy_lane') AS n),
 kept AS (
