@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
+from regiohub_billing.api.deps import CountyAdminDep
+from regiohub_billing.api.schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Seller
@@ -12,9 +14,6 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
-
-from .deps import CountyAdminDep
-from .schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
 
 router = APIRouter(tags=["finance"])
 
