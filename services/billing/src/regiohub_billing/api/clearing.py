@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from regiohub_billing.api.deps import FinanceDep, check_finance
+from regiohub_billing.api.schemas import ClearingList, ClearingPublic, ClearingResolve, Slug
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.usecases import clearing
 from regiohub_shared.auth.principal import COUNTY_FINANCE
@@ -13,9 +15,6 @@ from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
 from regiohub_shared.web.paging import link_next
-
-from .deps import FinanceDep, check_finance
-from .schemas import ClearingList, ClearingPublic, ClearingResolve, Slug
 
 router = APIRouter(tags=["finance"])
 

@@ -6,6 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from regiohub_billing.api.deps import BookingUnavailable, MemberDep, ProviderDep, ReaderDep, SettingsDep, ShopDep
+from regiohub_billing.api.schemas import (
+    DocumentList,
+    DocumentPublic,
+    PaymentCreate,
+    PaymentList,
+    PaymentOpened,
+    PaymentPublic,
+    WebhookReceipt,
+)
 from regiohub_billing.domain.payment import (
     NothingToPay,
     PaymentInFlight,
@@ -27,17 +37,6 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
-
-from .deps import BookingUnavailable, MemberDep, ProviderDep, ReaderDep, SettingsDep, ShopDep
-from .schemas import (
-    DocumentList,
-    DocumentPublic,
-    PaymentCreate,
-    PaymentList,
-    PaymentOpened,
-    PaymentPublic,
-    WebhookReceipt,
-)
 
 router = APIRouter(tags=["payments"])
 _ROUTE = "POST /v1/payments"

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Response
 
+from regiohub_billing.api.deps import CountyAdminDep
+from regiohub_billing.api.schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Seller
@@ -11,9 +13,6 @@ from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
 from regiohub_shared.web.etag import InvalidIfMatch, MaybeVersionDep, tag
-
-from .deps import CountyAdminDep
-from .schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
 
 router = APIRouter(tags=["finance"])
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from .document import Line, supply_date, tax_totals
-from .journal import Accounts, EntryKind
+from regiohub_billing.domain.document import Line, supply_date, tax_totals
+from regiohub_billing.domain.journal import Accounts, EntryKind
 
 HEAD, CLAIM, REDUCTION, RECEIPT, PAY_BACK, TRAILER = "V", "S", "A", "I", "R", "N"
 PRODUCT_NAME = "RegioHub 1.0"

@@ -12,8 +12,16 @@ import stripe
 from stripe.params.checkout import SessionListParamsCreated
 
 from regiohub_billing.domain.payment import PaymentStatus, Received, RefundStatus
-
-from .port import BadSignature, Checkout, DisputeSeen, Event, NoAnswer, NotFoundThere, RefundSeen, Refused
+from regiohub_billing.providers.port import (
+    BadSignature,
+    Checkout,
+    DisputeSeen,
+    Event,
+    NoAnswer,
+    NotFoundThere,
+    RefundSeen,
+    Refused,
+)
 
 API_VERSION = "2026-10-28.endive"
 _RETRIES = 1

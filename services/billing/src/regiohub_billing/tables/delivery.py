@@ -2,11 +2,10 @@
 
 from sqlalchemy import Index, text
 
+from regiohub_billing.tables.base import Base
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 from regiohub_shared.idempotency import IdempotencyRow
-
-from .base import Base
 
 
 class Outbox(Base, OutboxRow, table=True):

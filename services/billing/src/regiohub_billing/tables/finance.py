@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueC
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class ExportBatch(Base, table=True):

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class Charge(Base, table=True):
@@ -83,7 +83,6 @@ class Refund(Base, table=True):
     __table_args__ = (
         Index("ix_refund_payment_id", "payment_id"),
         Index("ix_refund_provider_refund_id", "provider_refund_id"),
-        Index("ix_refund_status", "status"),
         Index("ix_refund_waiting", "checked_at", postgresql_where=text("status = 'pending'")),
         Index("ix_refund_recent", "created_at", "checked_at", postgresql_where=text("status = 'succeeded'")),
     )

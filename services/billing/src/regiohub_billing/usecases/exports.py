@@ -19,12 +19,11 @@ from regiohub_billing.render import batch, hkr
 from regiohub_billing.repo import bookings as bookings_repo
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Document, ExportBatch, JournalEntry
+from regiohub_billing.usecases.rendering import Renderer
 from regiohub_shared.db.database import Database
 from regiohub_shared.idempotency import Attempt, Stored, find_stored, store
 from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Conflict, NotFound
-
-from .rendering import Renderer
 
 MAX_ENTRIES = 5000
 """Of one batch; what waits beyond goes into the next."""

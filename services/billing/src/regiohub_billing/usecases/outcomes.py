@@ -18,13 +18,12 @@ from regiohub_billing.domain.payment import (
 from regiohub_billing.providers.port import Checkout, DisputeSeen, RefundSeen
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.tables import Payment, Refund
+from regiohub_billing.usecases import ledger
+from regiohub_billing.usecases.planning import clearing, plan_expiry
+from regiohub_billing.usecases.settling import settle
 from regiohub_shared.clock import real_now
 from regiohub_shared.contracts.billing import PaymentChanged
 from regiohub_shared.events.outbox import emit
-
-from . import ledger
-from .planning import clearing, plan_expiry
-from .settling import settle
 
 
 async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout, *, now: datetime) -> None:

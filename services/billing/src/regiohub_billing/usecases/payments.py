@@ -23,6 +23,7 @@ from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.repo import ledger as ledger_repo
 from regiohub_billing.tables import Charge, Payment, ProviderIntent
+from regiohub_billing.usecases import intents, ledger, settling
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
@@ -32,8 +33,6 @@ from regiohub_shared.idempotency import Attempt, Stored, find_stored, store
 from regiohub_shared.ids import new_id
 from regiohub_shared.money import CURRENCY
 from regiohub_shared.problem import Conflict, NotFound
-
-from . import intents, ledger, settling
 
 _MIN_CENTS = 50
 _ROUNDS = 3

@@ -16,11 +16,10 @@ from regiohub_billing.domain.tax import NoTaxRule
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import ledger as ledger_repo
 from regiohub_billing.tables import Charge, Document, Payment
+from regiohub_billing.usecases import ledger
+from regiohub_billing.usecases.planning import clearing, plan_refund
 from regiohub_shared.contracts.booking import BookingChanged
 from regiohub_shared.problem import Malformed
-
-from . import ledger
-from .planning import clearing, plan_refund
 
 
 class AmountsDiffer(Malformed):

@@ -11,13 +11,12 @@ from regiohub_billing.providers.port import BadSignature, NoAnswer, Provider, Re
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import StripeEvent
+from regiohub_billing.usecases import intents, outcomes
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest
-
-from . import intents, outcomes
 
 _log = get_logger(__name__)
 _GIVE_UP_AFTER = 8

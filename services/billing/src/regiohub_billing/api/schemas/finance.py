@@ -6,11 +6,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
+from regiohub_billing.api.schemas.common import Slug, Strict, printable
 from regiohub_billing.domain.hkr import Booked, Sides, sides, total_sides
 from regiohub_billing.tables import ClearingItem, ExportBatch
 from regiohub_billing.usecases.exports import Preview
-
-from .common import Slug, Strict, printable
 
 
 def _one_line(text: str) -> str:

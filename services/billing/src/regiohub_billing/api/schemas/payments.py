@@ -7,11 +7,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from regiohub_billing.api.schemas.common import Country, Postcode, Strict, Text
 from regiohub_billing.tables import Payment, Refund
 from regiohub_billing.usecases.reading import DocumentView
 from regiohub_shared.auth.principal import Principal
-
-from .common import Country, Postcode, Strict, Text
 
 
 class Buyer(Strict):
