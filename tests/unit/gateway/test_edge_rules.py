@@ -211,6 +211,19 @@ def test_a_login_leads_back_to_the_page():
     assert safe_return("/en/book?resource=1&date=2026-11-25") == "/en/book?resource=1&date=2026-11-25"
 
 
+@pytest.mark.parametrize("target", ["/api/billing/v1/documents/d1?lang=en", "/api/billing/v1/exports/e1/file"])
+def test_a_login_leads_back_to_what_a_page_links_to(target):
+    assert safe_return(target) == target
+
+
+@pytest.mark.parametrize("target", [
+    "/en/api/billing/v1/documents/d1", "/api/billing/v1/documents", "/api/billing/v1/documents/d1/x", "/api/billing/v1/exports/e1",
+    "/api/access/v1/documents/d1", "/api/billing/v1/documents/..", "//api/billing/v1/documents/d1",
+])  # fmt: skip
+def test_a_login_leads_to_nothing_else_of_the_api(target):
+    assert safe_return(target) == "/"
+
+
 def test_the_policy_of_pages_allows_forms_to_two_origins_more():
     policy = page_policy(["http://kc", "http://pay"])
 
