@@ -83,7 +83,7 @@ async def _show(request: Request, api: Api, resource: Json, search: Search, refu
         None if refused else next((offer for offer in found.offers or [] if offer.resource_id == resource["id"]), None)
     )
     taken = not own and (refused.type if refused else why) == "slot-taken"
-    mine = await own_booking(api, resource["id"], search) if taken else None
+    mine = await _own_booking(api, resource["id"], search) if taken else None
     others = [offer for offer in found.offers or [] if offer.resource_id != resource["id"]]
     later = [] if own else await _later(api, resource, search, refused)
     times = await _times(api, resource, search)
@@ -95,7 +95,7 @@ async def _show(request: Request, api: Api, resource: Json, search: Search, refu
     )  # fmt: skip
 
 
-async def own_booking(api: Api, resource_id: str, search: Search) -> Json | None:
+async def _own_booking(api: Api, resource_id: str, search: Search) -> Json | None:
     """Return the visitor's own booking that takes this room at this time: nobody else was faster then."""
     if api.visitor is None or not search.start or not search.end:
         return None
