@@ -113,7 +113,7 @@ async def test_a_free_desk_is_confirmed_at_once_and_a_taken_one_offers_others(st
     start = moments.next_step(now() + timedelta(hours=30))
     taken = await browser.get(f"/en/book?resource={DESK}&date={start.date()}&time={start:%H:%M}&minutes=60")
     assert taken.status_code == 409
-    assert "This desk has just been taken" in taken.text
+    assert "You have already reserved this place for that time" in taken.text
     assert "Free at the same time" in taken.text
     assert taken.text.count("/en/book?resource=") >= 4
 

@@ -286,3 +286,75 @@ async def test_what_is_free_of_charge_names_no_tax(house):
         page = (await house.browser().get(path)).text
         assert "kostenlos" in page
         assert "MwSt" not in page
+
+
+def own(house, status):
+    """A booking of the member that takes the room, and the search for a time that lies within it."""
+    booking = fakes.booking(status)
+    house.booking.routes["GET /v1/bookings"] = items(booking)
+    house.booking.routes["GET /v1/availability"] = refused_for("slot-taken")
+    house.booking.routes["POST /v1/bookings"] = refusal(409, "slot-taken", alternatives=[], resources=[])
+    start = moments.parse(booking["starts_at"])
+    return start, f"/book?resource={ROOM_ID}&date={start.date()}&time={start:%H}%3A{start:%M}&minutes=60"
+
+
+@pytest.mark.parametrize(("status", "said"), [("held", "schon reserviert"), ("confirmed", "schon gebucht")])
+async def test_a_place_that_the_member_has_already_is_not_said_to_be_lost(house, status, said):
+    start, path = own(house, status)
+    browser = await member(house)
+    fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
+
+    for answer in (await browser.get(path), await browser.post("/book", fields)):
+        assert answer.status_code == 409
+        check_page(answer, "de")
+        assert said in answer.text
+        assert f"/bookings/{BOOKING_ID}" in hrefs(answer.text)
+        assert (f"/bookings/{BOOKING_ID}/pay" in hrefs(answer.text)) is (status == "held")
+        assert "vergeben" not in answer.text
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired"])
+async def test_a_booking_that_has_ended_takes_no_place(house, status):
+    _, path = own(house, status)
+
+    assert "Dieser Platz ist zu dieser Zeit nicht frei" in (await (await member(house)).get(path)).text
+
+
+async def test_nobody_was_faster_before_the_member_tried(house):
+    start, path = own(house, "cancelled")
+    browser = await member(house)
+    fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
+    looked, tried = await browser.get(path), await browser.post("/book", fields)
+    stranger = await house.browser().get(path)
+
+    for page in (looked.text, stranger.text):
+        assert "Dieser Platz ist zu dieser Zeit nicht frei" in page
+        assert "schneller" not in page
+    assert "Jemand war schneller" in tried.text
+
+
+async def test_cancelling_twice_says_that_it_is_done(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("cancelled")
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/cancel"] = refusal(412, "precondition-failed")
+    browser = await member(house)
+
+    for page in (
+        await browser.get(f"/bookings/{BOOKING_ID}/cancel"),
+        await browser.post(f"/bookings/{BOOKING_ID}/cancel", {"etag": '"4"'}),
+    ):
+        assert "Die Buchung ist schon storniert." in page.text
+        assert "hat begonnen" not in page.text
+        assert "Jemand hat" not in page.text
+
+
+async def test_the_day_list_says_once_who_is_there_and_offers_no_early_check_in(house):
+    operator = await member(house, "olga", ("member", "hub-operator"), hub_operator=["bendorf"])
+    path = "GET /v1/hubs/bendorf/bookings"
+    house.booking.routes[path] = items(fakes.booking("checked_in", checked_in_at="2026-11-25T12:16:00+00:00"))
+    assert (await operator.get("/operator/bendorf")).text.count("eingecheckt") == 1
+
+    soon = real_now() + timedelta(minutes=30)
+    times = {"starts_at": soon.isoformat(), "ends_at": (soon + timedelta(hours=1)).isoformat()}
+    for booking, offered in ((fakes.booking(), False), (fakes.booking() | times, True)):
+        house.booking.routes[path] = items(booking)
+        assert ("Einchecken:" in (await operator.get("/operator/bendorf")).text) is offered

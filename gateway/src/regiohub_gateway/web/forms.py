@@ -16,6 +16,9 @@ _SLUG = re.compile(r"[a-z0-9-]{1,64}")
 # Not ``isdigit``: that is also true of ²; and ``int`` refuses digits by the thousand in its own way.
 _WHOLE, _EUROS, _CENTS = (re.compile(pattern) for pattern in (r"[0-9]{1,9}", r"[0-9]{1,6}", r"[0-9]{0,2}"))
 
+_MOST_CENTS = 1_000_000
+"""The highest price per hour that booking takes."""
+
 
 class FormOutdated(Forbidden):
     """The form belongs to another session, or to none."""
@@ -76,7 +79,10 @@ class Form:
         if not _EUROS.fullmatch(euros) or not _CENTS.fullmatch(rest):
             self.errors[name] = "form.money"
             return 0
-        return int(euros) * 100 + int(rest.ljust(2, "0"))
+        cents = int(euros) * 100 + int(rest.ljust(2, "0"))
+        if cents > _MOST_CENTS:
+            self.errors[name] = "form.money"
+        return cents
 
     def day(self, name: str) -> date | None:
         """Return a date, or None when it is none."""

@@ -56,8 +56,11 @@ def _read(form: Form, opens: str, closes: str, day: int) -> Json | None:
     if not first and not last:
         return None
     low, high = _minutes(first), _minutes(last)
-    if low is None or high is None or low >= high:
-        form.errors[opens] = "form.hours"
+    if low is None or high is None:
+        form.errors[opens] = "form.hours_format"
+        return None
+    if low >= high:
+        form.errors[opens] = "form.hours_order"
         return None
     return {"weekday": day, "opens": _clock(low), "closes": _clock(high)}
 

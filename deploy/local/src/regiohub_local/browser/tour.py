@@ -180,6 +180,7 @@ LIFE: Sequence[Stop] = (
     Stop("book", "data-member", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120", MEMBER),
     Stop("book", "data-unsent", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120&unsent=1", MEMBER),
     Stop("book", "error-taken", f"/book?resource={{desk}}&{_SLOT}"),
+    Stop("book", "error-own", f"/book?resource={{desk}}&{_SLOT}", MEMBER),
     Stop("book", "error-holds", "/book?resource={spare}&date={far}&time=09:00&minutes=60", NEW_OPERATOR, _press),
     Stop("bookings", "data", "/bookings", MEMBER),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),

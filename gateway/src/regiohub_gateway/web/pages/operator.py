@@ -1,7 +1,7 @@
 """For people who run a hub: its day, check-in and cancelling by hand, its readers."""
 
 import asyncio
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +17,8 @@ from regiohub_shared.clock import now
 from regiohub_shared.problem import Forbidden, Unavailable
 
 router = APIRouter(prefix="/operator", include_in_schema=False)
+_CHECK_IN_MARGIN = timedelta(minutes=60)
+"""So long before the start booking checks in by hand."""
 
 
 def operator_of(request: Request, hub: str = "") -> Visitor:
@@ -59,8 +61,14 @@ async def _day(request: Request, hub: str, day: date, refused: Refused | None) -
     return page(
         request, "operator/day", status=refused.status if refused else 200,
         hub=place, day_shown=day, before=_shift(day, -1), following=_shift(day, 1), bookings=rows, done=done,
-        refused=refused, tab="day",
+        refused=refused, tab="day", can_check_in=lambda booking: may_check_in(booking, now()),
     )  # fmt: skip
+
+
+def may_check_in(booking: Json, at: datetime) -> bool:
+    """Return whether the button makes sense: somebody can be there; booking decides."""
+    start, end = moments.parse(booking["starts_at"]), moments.parse(booking["ends_at"])
+    return booking["status"] == "confirmed" and start - _CHECK_IN_MARGIN <= at < end
 
 
 @router.post("/{hub}/bookings/{booking_id}/check-in")
