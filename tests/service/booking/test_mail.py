@@ -15,7 +15,7 @@ from icalendar import Calendar
 from regiohub_booking.usecases.mail import send_due
 from regiohub_local.ports import free_port
 from regiohub_shared.clock import real_now
-from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, OTHER, World, settings, tomorrow
+from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, OPERATOR, OTHER, World, settings, tomorrow
 
 
 class Sink:
@@ -88,6 +88,8 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
     off = cancelled.get_body()
     assert off is not None
     assert "The amount paid (€4.00) is refunded in full." in off.get_content()
+    assert "Ihre Buchung ist storniert." in off.get_content()
+    assert "Hub hat" not in off.get_content()
     assert confirmed["To"] == "Demo Mitglied <demo@example.org>"
     first, last = calendar(confirmed), calendar(cancelled)
     assert (first["METHOD"], last["METHOD"]) == ("PUBLISH", "PUBLISH")
@@ -104,6 +106,35 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
     [zone] = first.walk("VTIMEZONE")
     assert b"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3" in zone.to_ical()
     assert b"RDATE" not in zone.to_ical()
+
+
+@pytest.mark.parametrize("by_closure", [False, True])
+async def test_a_mail_says_that_the_hub_cancelled_and_where_other_times_are(
+    world: World, sink: tuple[Sink, int], by_closure: bool
+) -> None:
+    kept, port = sink
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.pay(booking)
+    if by_closure:
+        times = {"start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat()}
+        body = {"all": True, "reason": "Nur intern", "cancel_conflicting": True} | times
+        await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
+    else:
+        await world.post(f"/v1/bookings/{booking['id']}/cancel", by=OPERATOR, version=2)
+    await send_due(world.db, smtp(world, port))
+
+    [off] = [mail for mail in kept.mails if mail["Subject"].startswith("Storniert")]
+    body_part = off.get_body()
+    assert body_part is not None
+    text = body_part.get_content()
+    german, english = text.split("\n--")
+    assert "Der Hub hat Ihre Buchung storniert." in german
+    assert "wird vollständig erstattet" in german
+    assert "Andere Zeit suchen: http://localhost:8000/find?hub=bendorf" in german
+    assert "The hub has cancelled your booking." in english
+    assert "Find another time: http://localhost:8000/en/find?hub=bendorf" in english
+    assert "Nur intern" not in text, "the closure's reason is for the hub's own list"
+    assert [str(event["STATUS"]) for event in calendar(off).walk("VEVENT")] == ["CANCELLED"]
 
 
 async def test_a_full_mailbox_is_tried_again(world: World, sink: tuple[Sink, int]) -> None:

@@ -49,7 +49,7 @@ def booking(status: str = "confirmed", **more: Any) -> dict[str, Any]:
     return {
         "id": BOOKING_ID, "code": "ABCD2345", "hub": "bendorf", "hub_name": "Ideenkino", "operator": "stadt-bendorf", "status": status, "version": 4,
         "lines": [line], "starts_at": start.isoformat(), "ends_at": end.isoformat(), "gross_cents": 900, "fee_cents": 0,
-        "currency": "EUR", "created_at": start.isoformat(), "held_at": start.isoformat(), "member_name": "Demo <b>",
+        "currency": "EUR", "created_at": start.isoformat(), "held_at": start.isoformat(), "member_name": "Demo <b>", "is_own": True,
         "hold_until": (real_now() + timedelta(minutes=20, seconds=30)).isoformat(), **stamps, **more,
     }  # fmt: skip
 

@@ -232,6 +232,46 @@ async def test_what_is_said_about_money_is_what_was_paid(house, booking, payment
     assert not [text for text in unsaid if text in page]
 
 
+@pytest.mark.parametrize("by", ["operator", "closure", "member"])
+async def test_a_member_is_told_that_the_hub_cancelled_and_where_other_times_are(house, by):
+    off = fakes.booking("cancelled", confirmed_at="2027-03-09T09:00:00+00:00", cancelled_by=by)
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = off
+    house.billing.routes["GET /v1/payments"] = items({"paid_cents": 900})
+    browser = await member(house)
+
+    german, english = [await browser.get(f"{lang}/bookings/{BOOKING_ID}") for lang in ("", "/en")]
+
+    check_page(german, "de")
+    by_hub = by != "member"
+    assert ("Der Hub hat Ihre Buchung storniert" in german.text) is by_hub
+    assert ("Diese Buchung ist storniert" in german.text) is not by_hub
+    assert ("The hub has cancelled your booking" in english.text) is by_hub
+    assert ("/en/find?hub=bendorf" in hrefs(english.text)) is by_hub
+    assert "kommt auf demselben Weg" in german.text
+
+
+async def test_a_booking_that_has_ended_leads_to_no_door(house):
+    browser = await member(house)
+    for status, leads in (("held", True), ("confirmed", True), ("checked_in", True), ("cancelled", False),
+                          ("expired", False), ("completed", False), ("no_show", False)):  # fmt: skip
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(status)
+        assert ("So finden Sie die Tür" in (await browser.get(f"/bookings/{BOOKING_ID}")).text) is leads, status
+
+
+async def test_an_operator_sees_no_key_and_papers_of_a_members_booking(house):
+    operator = await member(house, "olga", ("member", "hub-operator"), hub_operator=["bendorf"])
+    for status in ("held", "confirmed", "completed", "cancelled"):
+        foreign = fakes.booking(status, is_own=False, cancelled_by="closure" if status == "cancelled" else None)
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = foreign
+
+        answer = await operator.get(f"/bookings/{BOOKING_ID}")
+
+        check_page(answer, "de")
+        for words in ("Türschlüssel", "Rechnung", "Jetzt bezahlen", "Ihre Buchung storniert"):
+            assert words not in answer.text, (status, words)
+    assert "Der Hub hat diese Buchung storniert" in answer.text
+
+
 async def test_while_billing_is_away_nothing_is_claimed_about_money(house):
     house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(
         "cancelled", confirmed_at="2027-03-09T09:00:00+00:00"

@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BILLING_", populate_by_name=True)
 
     client_id: str = "regiohub-billing"
-    booking_url: str = "http://127.0.0.1:8101"
+    booking_url: str = "http://localhost:8001"
     """Where billing reaches the booking service (facts out, one read of a booking in)."""
     stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=_names("STRIPE_API_BASE"))
     stripe_api_key: SecretStr = Field(default=SecretStr(""), validation_alias=_names("STRIPE_API_KEY"))

@@ -188,6 +188,7 @@ LIFE: Sequence[Stop] = (
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
     Stop("booking", "data-expired", "/bookings/{expired}", MEMBER),
     Stop("booking", "data-current", "/bookings/{current}", MEMBER),
+    Stop("booking", "data-of-a-member", "/bookings/{paid}", OPERATOR),
     Stop("booking", "error-foreign", "/bookings/{paid}", NEWCOMER),
     Stop("document", "data", "/api/billing/v1/documents/{invoice}", MEMBER),
     Stop("document", "data-cancelled", "/api/billing/v1/documents/{storno}", MEMBER),

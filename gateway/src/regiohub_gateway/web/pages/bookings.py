@@ -18,6 +18,9 @@ router = APIRouter(include_in_schema=False)
 _LANGUAGE = "__Host-rh-lang"
 """Brings people back from the checkout in their language: its way back knows only one address."""
 _FAILED = frozenset({"failed", "expired"})
+_ENDED = frozenset({"rejected", "expired", "cancelled", "completed", "no_show"})
+_HUB = frozenset({"operator", "closure"})
+"""Who called it off, where it was not the member."""
 
 
 class UnknownCheckout(Unavailable):
@@ -55,15 +58,24 @@ async def detail_page(request: Request, booking_id: str) -> Response:
         if not is_away(error) or await find_grant(api, booking_id) is None:
             raise
         return go(request, f"/key/{booking_id}")
-    hub, grant, documents, payments = await asyncio.gather(
-        api.get("booking", f"/v1/hubs/{booking['hub']}"),
-        grant_of(api, booking_id), documents_of(api, booking_id), payments_of(api, booking_id),
-    )  # fmt: skip
+    hub, (grant, documents, payments) = await asyncio.gather(
+        api.get("booking", f"/v1/hubs/{booking['hub']}"), _of_member(api, booking)
+    )
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
+        is_own=booking["is_own"], by_hub=booking["cancelled_by"] in _HUB, ended=booking["status"] in _ENDED,
         can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
         paid="paid" in request.query_params and booking["status"] == "confirmed", has_paid=_has_paid(payments),
     )  # fmt: skip
+
+
+async def _of_member(api: Api, booking: Json) -> tuple[Json | None, list[Json] | None, list[Json] | None]:
+    """Return grant, documents and payments; nobody but the member gets them, so no other visitor waits for them."""
+    if not booking["is_own"]:
+        return None, None, None
+    return await asyncio.gather(
+        grant_of(api, booking["id"]), documents_of(api, booking["id"]), payments_of(api, booking["id"])
+    )
 
 
 @router.get("/bookings/{booking_id}/pay")

@@ -21,6 +21,8 @@ _RECORD_TYPE = {
     EntryKind.REFUND: (PAY_BACK, "RZ"),
     EntryKind.REFUND_FAILED: (RECEIPT, "ZE"),
 }
+_RANK = {EntryKind.INVOICE: 0, EntryKind.PAYMENT: 1, EntryKind.CANCELLATION: 2}
+"""Within a Kassenzeichen; refunds and those that came back follow in their own order."""
 _PURPOSE = {
     EntryKind.PAYMENT: "Zahlung über Zahlungsdienst",
     EntryKind.REFUND: "Erstattung über Zahlungsdienst",
@@ -124,6 +126,24 @@ def cash_sign(invoice_number: str) -> str:
     digits = year[2:] + number
     sign = f"{year[2:]}RH{number}-{_luhn(digits)}"
     return f"T{sign}" if invoice_number.startswith("TEST-") else sign
+
+
+def claims_first(booked: Sequence[Booked]) -> list[Booked]:
+    """Return the entries so that each order stands before the money it is about, per Kassenzeichen.
+
+    Payments are booked before their invoices, but a treasury reads line by line and takes money only on an order. The
+    entries of one Kassenzeichen change places among themselves; all else, and what has none, keeps its place.
+    """
+    of_sign: dict[str, list[int]] = {}
+    for place, entry in enumerate(booked):
+        if entry.invoice_number:
+            of_sign.setdefault(entry.invoice_number, []).append(place)
+    found = list(booked)
+    for places in of_sign.values():
+        entries = sorted((booked[place] for place in places), key=lambda entry: _RANK.get(entry.kind, len(_RANK)))
+        for place, entry in zip(places, entries, strict=True):
+            found[place] = entry
+    return found
 
 
 def records(booked: Sequence[Booked], accounts: Accounts, first_position: int = 2) -> list[Part]:

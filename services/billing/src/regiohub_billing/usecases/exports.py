@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.document import INVOICE, supply_date
-from regiohub_billing.domain.hkr import Booked, Party
+from regiohub_billing.domain.hkr import Booked, Party, claims_first
 from regiohub_billing.domain.journal import EntryKind
 from regiohub_billing.render import batch, hkr
 from regiohub_billing.repo import bookings as bookings_repo
@@ -83,7 +83,7 @@ async def read(session: AsyncSession, *, operator: str, productive: bool, now: d
     if seller is None:
         raise NotFound("This operator keeps no books here.")
     order = batch.Order(
-        booked=tuple(await _waiting(session, operator, test=not productive)), accounts=seller.accounts,
+        booked=tuple(claims_first(await _waiting(session, operator, test=not productive))), accounts=seller.accounts,
         seller=seller.name, profile=seller.hkr_profile, day=supply_date(now), test=not productive, rows=rows,
     )  # fmt: skip
     return Draft(operator, seller.version, order, await _blocking(session, operator) if productive else ())

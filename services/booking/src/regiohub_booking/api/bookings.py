@@ -16,7 +16,13 @@ from regiohub_booking.api.deps import (
     read_id,
     write_cursor,
 )
-from regiohub_booking.api.schemas.bookings import BookingCreate, BookingList, BookingPublic, SlotPublic
+from regiohub_booking.api.schemas.bookings import (
+    BookingCreate,
+    BookingList,
+    BookingPublic,
+    ShownBookingPublic,
+    SlotPublic,
+)
 from regiohub_booking.domain.booking import Ask, Booking
 from regiohub_booking.domain.hours import NonexistentLocalTime
 from regiohub_booking.domain.occupancy import LinesOverlap
@@ -140,11 +146,16 @@ async def list_bookings(
 
 
 @router.get("/v1/bookings/{booking_id}", summary="Show a booking", responses=problems(NotFound))
-async def get_booking(booking_id: UUID, session: SessionDep, caller: PrincipalDep, response: Response) -> BookingPublic:
-    """The caller's own, or one in a hub that they run; any other is 404."""
+async def get_booking(
+    booking_id: UUID, session: SessionDep, caller: PrincipalDep, response: Response
+) -> ShownBookingPublic:
+    """The caller's own (`is_own`), or one in a hub that they run; any other is 404.
+
+    `cancelled_by` is `member`, or `operator` or `closure` where the hub called it off.
+    """
     booking = await bookings.get_visible(session, booking_id, caller)
     tag(response, booking.version)
-    return BookingPublic.of(booking)
+    return ShownBookingPublic.of(booking, is_own=booking.sub == caller.sub)
 
 
 _CANCEL = problems(

@@ -139,6 +139,11 @@ class Booking:
         moved = self._moved(Event.REVOKE if revoked else Event.CANCEL)
         return replace(moved, cancelled_at=now, cancelled_by=by, fee_cents=fee_cents)
 
+    @property
+    def is_cancelled_by_hub(self) -> bool:
+        """Called off by the hub, by hand or for a closure: its member has to be told who did it."""
+        return self.cancelled_by in {"operator", "closure"}
+
     def complete(self, now: datetime) -> "Booking":
         """The slot is over, whether or not anybody came."""
         return replace(self._moved(Event.COMPLETE), completed_at=now)

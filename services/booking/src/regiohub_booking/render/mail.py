@@ -53,6 +53,10 @@ class Letter:
         """The booking's plain address."""
         return f"{self.origin}/bookings/{self.booking.id}"
 
+    def find_url(self, language: str = "") -> str:
+        """Where the hub's other times are."""
+        return f"{self.origin}{language}/find?hub={self.booking.hub}"
+
 
 def _when(slot: Slot, zone: ZoneInfo) -> str:
     start, end = slot.start.astimezone(zone), slot.end.astimezone(zone)
@@ -80,12 +84,14 @@ def _german(letter: Letter) -> list[str]:
     money = format_eur(booking.gross_cents)
     if is_off:
         after = [f"Der gezahlte Betrag ({money}) wird vollständig erstattet."] if booking.gross_cents else []
+        after += [f"Andere Zeit suchen: {letter.find_url()}"] if booking.is_cancelled_by_hub else []
     else:
         after = [f"Preis: {money} (brutto)" if booking.gross_cents else "Preis: kostenlos"]
         after += [f"Zugang: {letter.door_hint}"] if letter.door_hint else []
         after += [f"Türschlüssel und PIN: {letter.url}"]
+    off = "Der Hub hat Ihre Buchung storniert." if booking.is_cancelled_by_hub else "Ihre Buchung ist storniert."
     return [
-        "Ihre Buchung ist storniert." if is_off else "Ihre Buchung ist bestätigt.", "",
+        off if is_off else "Ihre Buchung ist bestätigt.", "",
         *(f"  {line.resource_name}: {_when(line.slot, letter.zone)}" for line in booking.lines),
         f"  {letter.place}", f"  Buchungsnummer: {booking.code}", "", *after,
     ]  # fmt: skip
@@ -96,12 +102,14 @@ def _english(letter: Letter) -> list[str]:
     money = _eur_en(booking.gross_cents)
     if is_off:
         after = [f"The amount paid ({money}) is refunded in full."] if booking.gross_cents else []
+        after += [f"Find another time: {letter.find_url('/en')}"] if booking.is_cancelled_by_hub else []
     else:
         after = [f"Price: {money} (gross)" if booking.gross_cents else "Price: free of charge"]
         after += [f"Way in: {letter.door_hint}"] if letter.door_hint else []
         after += [f"Door key and PIN: {letter.url}"]
+    off = "The hub has cancelled your booking." if booking.is_cancelled_by_hub else "Your booking is cancelled."
     return [
-        "Your booking is cancelled." if is_off else "Your booking is confirmed.", "",
+        off if is_off else "Your booking is confirmed.", "",
         *(f"  {line.resource_name}: {_when_en(line.slot, letter.zone)}" for line in booking.lines),
         f"  {letter.place}", f"  Booking code: {booking.code}", "", *after,
     ]  # fmt: skip

@@ -165,6 +165,12 @@ class BookingPublic(BaseModel):
         )  # fmt: skip
 
 
+class ShownBookingPublic(BookingPublic):
+    """One booking as its reader sees it; operators also read those of others, whose key and papers are not theirs."""
+
+    is_own: bool
+
+
 class HubBookingPublic(BookingPublic):
     """A booking as the hub's operator sees it."""
 
