@@ -323,8 +323,13 @@ async def test_the_booking_stands_while_access_and_billing_are_away(house):
 
 
 async def test_the_key_page_carries_what_the_element_needs(house):
+    grant = fakes.grant()
+    house.access.routes["GET /v1/grants"] = items(grant)
     browser = await member(house)
     page = (await browser.get(f"/en/key/{BOOKING_ID}")).text
+
+    # The worker reads it like this.
+    assert f'<rh-door-key data-until="{grant["ends_at"]}"' in page
 
     assert f'data-grant="{GRANT_ID}"' in page
     assert "483920" in page
