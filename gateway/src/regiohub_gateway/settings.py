@@ -1,12 +1,17 @@
 """Settings of the gateway, all with the prefix ``GATEWAY_``."""
 
 import base64
+import re
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
+from yarl import URL
 
 from regiohub_shared.settings import ServiceSettings
+
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
+"""Name and port as they stand in ``Host``, in lower case."""
 
 
 class Settings(ServiceSettings):
@@ -41,6 +46,15 @@ class Settings(ServiceSettings):
         if text and len(base64.urlsafe_b64decode(text)) != 32:
             raise ValueError("needs 32 bytes as URL-safe base64")
         return value
+
+    @field_validator("public_origin")
+    @classmethod
+    def _has_a_name(cls, value: str) -> str:
+        """Return the origin as browsers send it: a name with umlauts travels as Punycode."""
+        url = URL(value)
+        if url.scheme not in {"http", "https"} or not HOST.fullmatch(url.raw_authority.lower()):
+            raise ValueError("needs scheme and host, such as https://regiohub.example")
+        return value if value.isascii() else str(url.origin())
 
     @property
     def session_keys(self) -> tuple[bytes, ...]:

@@ -189,6 +189,20 @@ async def test_too_many_open_holds_show_these_and_nothing_that_would_fail_again(
     assert not [href for href in links if href.startswith("/book?") or ROOM_ID in href]
 
 
+async def test_an_open_hold_is_shown_however_many_bookings_came_after_it(house):
+    house.booking.routes["POST /v1/bookings"] = refusal(429, "too-many-holds", limit=3)
+    pages = {
+        None: {"items": [fakes.booking("confirmed", id=ROOM_ID)] * 20, "next": "older"},
+        "older": items(fakes.booking("held")),
+    }
+    house.booking.routes["GET /v1/bookings"] = lambda request: pages[request.url.params.get("cursor")]
+    browser = await member(house)
+
+    answer = await browser.post("/book", wish())
+
+    assert f"/bookings/{BOOKING_ID}/pay" in hrefs(answer.text)
+
+
 async def test_ten_holds_in_an_hour_say_when_it_goes_on(house):
     browser = await member(house)
     house.booking.routes["GET /v1/bookings"] = items()

@@ -323,8 +323,13 @@ async def test_the_booking_stands_while_access_and_billing_are_away(house):
 
 
 async def test_the_key_page_carries_what_the_element_needs(house):
+    grant = fakes.grant()
+    house.access.routes["GET /v1/grants"] = items(grant)
     browser = await member(house)
     page = (await browser.get(f"/en/key/{BOOKING_ID}")).text
+
+    # The worker reads it like this.
+    assert f'<rh-door-key data-until="{grant["ends_at"]}"' in page
 
     assert f'data-grant="{GRANT_ID}"' in page
     assert "483920" in page
@@ -953,6 +958,33 @@ async def test_under_an_internal_name_there_are_operations_and_keycloaks_logout_
         assert (await browser.get(path, headers=inside)).status_code == 421
     told = await browser.send("POST", "/auth/backchannel-logout", data={"logout_token": "x"}, headers=inside)
     assert told.json()["type"] == "/problems/login-failed"
+
+
+@pytest.mark.parametrize(("forwarded", "status"), [({}, 200), ({"x-forwarded-for": "192.0.2.1"}, 421)])
+async def test_a_probe_without_any_name_asks_from_inside_unless_it_was_forwarded(house, forwarded, status):
+    answer = await asked_without_host(house, "/healthz", forwarded)
+    page = await asked_without_host(house, "/impressum", forwarded)
+
+    assert (answer, page) == (status, 421)
+
+
+async def asked_without_host(house, path: str, headers: dict[str, str]) -> int:
+    """HTTP/1.0, as a plain health check speaks it."""
+    told = []
+    scope = {
+        "type": "http", "http_version": "1.0", "method": "GET", "scheme": "http", "path": path, "query_string": b"",
+        "raw_path": path.encode(), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        told.append(message)
+
+    await house.app(scope, receive, send)
+    return told[0]["status"]
 
 
 async def test_an_internal_name_that_came_through_our_proxy_is_a_foreign_one(house):

@@ -58,6 +58,20 @@ def asked(query: dict[str, str]) -> Request:
     return Request({"type": "http", "query_string": raw, "headers": []})
 
 
+@pytest.mark.parametrize(
+    ("typed", "is_taken"),
+    [("2200-12-31", True), ("2201-01-01", False), ("2999-12-31", False), ("1999-12-31", False), ("2000-01-01", True)],
+)
+def test_a_year_that_booking_refuses_is_refused_by_the_field(typed, is_taken):
+    wish = {"date": typed, "time": "09:00", "minutes": "60"}
+
+    assert read_search(asked(wish)).error == ("" if is_taken else "find.bad_time")
+
+
+def test_a_search_that_ends_beyond_the_last_year_is_refused():
+    assert read_search(asked({"date": "2200-12-31", "time": "23:30", "minutes": "60"})).error == "find.bad_time"
+
+
 @given(fields(*SEARCH))
 @example(FIRST)
 @example(LAST)

@@ -1,14 +1,13 @@
 """By which name the process is asked: the public one, one from inside, or a foreign one."""
 
-import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from regiohub_gateway.edge.headers import Headers, value_of
+from regiohub_gateway.settings import HOST
 from regiohub_shared.problem import Problem
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -33,7 +32,12 @@ class Hosts:
         return self._asked(headers) == self._public
 
     def is_internal(self, headers: Headers) -> bool:
-        """Return whether a probe, Prometheus or Keycloak asks the process itself, at any port."""
+        """Return whether a probe, Prometheus or Keycloak asks the process itself, at any port.
+
+        HTTP/1.0 needs no ``Host``, and no proxy of ours leaves it out: a plain probe asks like that.
+        """
+        if value_of(headers, b"host") is None:
+            return value_of(headers, b"x-forwarded-for") is None
         asked = self._asked(headers)
         if asked is None or self._public is None or asked[0] == self._public[0]:
             return False
@@ -43,7 +47,7 @@ class Hosts:
         return self._split((value_of(headers, b"host") or b"").decode("latin-1"))
 
     def _split(self, host: str) -> tuple[str, int] | None:
-        match = _HOST.fullmatch(host.lower())
+        match = HOST.fullmatch(host.lower())
         return match and (match[1].removesuffix("."), int(match[2] or self._port))
 
 

@@ -6,13 +6,11 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
 
+from regiohub_shared.clock import FIRST_YEAR, LAST_YEAR
+
 ZONE = ZoneInfo("Europe/Berlin")
 _LOCALES = {"de": "de_DE", "en": "en_GB"}
 _DATE = {"de": "EEE, dd.MM.yyyy", "en": "EEE d MMM yyyy"}
-
-
-FIRST_YEAR, LAST_YEAR = 2000, 2999
-"""What people may type: at the ends of the calendar adding an hour is an error."""
 _LONGEST = 40
 
 
@@ -36,7 +34,7 @@ def parse(value: str) -> datetime:
 
 def read_day(value: str) -> date:
     """Return the date that somebody typed; raises ``ValueError``."""
-    return _of_our_time(date.fromisoformat(_short(value)))
+    return of_our_time(date.fromisoformat(_short(value)))
 
 
 def read_clock(value: str) -> time:
@@ -46,13 +44,14 @@ def read_clock(value: str) -> time:
 
 def read_moment(value: str) -> datetime:
     """Return a moment that a browser sent as local wall time; raises ``ValueError``."""
-    return _of_our_time(datetime.fromisoformat(_short(value))).astimezone(ZONE)
+    return of_our_time(datetime.fromisoformat(_short(value))).astimezone(ZONE)
 
 
 _Day = TypeVar("_Day", date, datetime)
 
 
-def _of_our_time(day: _Day) -> _Day:
+def of_our_time(day: _Day) -> _Day:
+    """Return it if the services take it too; raises ``ValueError``."""
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError("this year is too far away")
     return day

@@ -54,8 +54,8 @@ async def book(request: Request) -> Response:
 
 async def _too_many(request: Request, api: Api, hour_over_s: int | None) -> Response:
     """What can be done: pay or give back what is open. Another slot would be refused just the same."""
-    newest = await api.get("booking", "/v1/bookings")
-    holds = [(one, left) for one in newest["items"] if one["status"] == "held" and (left := minutes_left(one))]
+    own = await api.items("booking", "/v1/bookings", limit=100)
+    holds = [(one, left) for one in own if one["status"] == "held" and (left := minutes_left(one))]
     wait_s = hour_over_s or min((60 * left for _, left in holds), default=60)
     until = now() + timedelta(seconds=hour_over_s) if hour_over_s else None
     response = page(request, "holds", status=429, holds=holds, until=until, minutes=-(-wait_s // 60))

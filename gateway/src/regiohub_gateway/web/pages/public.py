@@ -68,6 +68,7 @@ def _with_start(wanted: Search, fold: str) -> Search:
     try:
         day, clock = moments.read_day(wanted.date), moments.read_clock(wanted.time)
         start = moments.local(day, clock)
+        moments.of_our_time(moments.after(start, wanted.minutes))
     except moments.NoSuchTime:
         return Search(**common, error="find.no_such_time", instead=moments.over_the_gap(day, clock))
     except moments.TwoSuchTimes as two:
