@@ -148,7 +148,7 @@ _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)
 async def list_slots(
     resource_id: UUID, session: SessionDep, day: Annotated[Day, Query(alias="date")], minutes: Minutes = 60
 ) -> SlotList:
-    """Every free start on the raster on that day of the hub's calendar; the length is rounded up to the raster."""
+    """Every free start on the raster on that day of the hub's calendar; the length is fitted to the raster: rounded up, or down to the longest."""
     offers = await availability.free_slots(session, resource_id=resource_id, day=day, minutes=minutes, now=now())
     return SlotList(items=[SlotPublic.of(offer) for offer in offers], next=None)
 

@@ -175,9 +175,7 @@ class Booking:
 
     def lines_in(self, slot: Slot, on: Collection[UUID] | None = None) -> list[Line]:
         """Return the lines that overlap ``slot``; with ``on`` only those of these resources."""
-        return [
-            line for line in self.lines if line.slot.overlaps(slot) and (on is None or line.resource_id in on)
-        ]
+        return [line for line in self.lines if line.slot.overlaps(slot) and (on is None or line.resource_id in on)]
 
     def first_in(self, slot: Slot) -> datetime:
         """Return when the first of the lines begins that overlap ``slot``; there must be one."""

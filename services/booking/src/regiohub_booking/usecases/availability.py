@@ -107,11 +107,10 @@ def _length(place: Place, minutes: int) -> timedelta:
     """Return the length on the raster; raises the named refusal for one that the resource does not offer."""
     if minutes < place.rules.shortest:
         raise TooShort(f"The shortest booking is {place.rules.shortest} minutes.", min_minutes=place.rules.shortest)
-    step = place.rules.granularity
-    length = -(-minutes // step) * step
-    if length > place.rules.longest:
+    length = _fitted(place, minutes)
+    if minutes > place.rules.longest or not _is_offered(place, length):
         raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
-    return timedelta(minutes=length)
+    return length
 
 
 def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime) -> Iterator[Offer]:
@@ -209,7 +208,7 @@ def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now
         start = next(_starts(place, gap.start, gap.end), None)
         room = min(gap.end, latest) - start if start else timedelta()
         length = min(wanted, room // place.rules.step * place.rules.step)
-        if start and length and length >= shortest:
+        if start and length >= shortest and _is_offered(place, length):
             return Slot(start, start + length)
     return None
 
@@ -227,6 +226,11 @@ def _fitted(place: Place, minutes: int) -> timedelta:
     rules = place.rules
     steps = min(-(-max(minutes, rules.shortest) // rules.granularity), rules.longest // rules.granularity)
     return steps * rules.step
+
+
+def _is_offered(place: Place, length: timedelta) -> bool:
+    """Whether so short a slot can be booked; not in a room whose shortest and longest have no step between them."""
+    return length >= timedelta(minutes=place.rules.shortest)
 
 
 def _better(known: tuple[Offer, ...], offer: Offer) -> tuple[Offer, ...]:
