@@ -429,3 +429,17 @@ async def test_a_room_from_before_the_smallest_payment_cannot_be_held_for_less(w
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-not-payable")
     assert refused.json()["minimum_cents"] == 50
     assert (await world.book((DESK, tomorrow(9), tomorrow(11)))).json()["gross_cents"] == 60
+
+
+async def test_a_room_from_before_the_smallest_payment_can_be_edited_and_only_its_new_price_is_judged(
+    world: World,
+) -> None:
+    await world.sql("UPDATE resource SET cents_per_hour = 30 WHERE id = $1", DESK)
+
+    async def patch(version: int, **change: Any) -> int:
+        headers = OPERATOR | {"If-Match": f'"{version}"'}
+        return (await world.client.patch(f"/v1/resources/{DESK}", json=change, headers=headers)).status_code
+
+    assert await patch(1, name="Window", cents_per_hour=30) == 200
+    assert await patch(2, cents_per_hour=40) == 422
+    assert await patch(2, cents_per_hour=50) == 200
