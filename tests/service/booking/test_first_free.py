@@ -141,7 +141,7 @@ async def test_nothing_is_offered_that_is_closed_or_switched_off(world: World) -
     ("params", "status"),
     [
         ({"hub": "atlantis"}, 404), ({"kind": "boat"}, 422), ({"minutes": 0}, 422), ({"minutes": 100_000}, 422),
-        ({"at_least": 1}, 422), ({"after": "2027-03-09T09:00:00"}, 422), ({"after": "0"}, 422),
+        ({"at_least": 1}, 422), ({"at_least": 121}, 422), ({"minutes": 30, "at_least": 31}, 422), ({"after": "2027-03-09T09:00:00"}, 422), ({"after": "0"}, 422),
     ],
 )  # fmt: skip
 async def test_odd_questions_are_refused(world: World, params: dict[str, Any], status: int) -> None:
@@ -157,3 +157,52 @@ async def test_it_offers_only_what_can_be_booked(world: World, minutes: int) -> 
     free = {item["resource_id"]: item["price"] for item in verdicts if item["is_free"]}
     assert hub["offers"]
     assert all(free[offer["resource_id"]] == offer["price"] for offer in hub["offers"])
+
+
+async def test_a_slot_is_cut_to_the_longest_that_a_resource_allows(mayen: World) -> None:
+    """100 minutes lie between two steps of the raster; the step below is the longest that can be booked."""
+    await mayen.sql("UPDATE resource SET max_minutes = 100 WHERE id = $1", FIRST)
+    await mayen.sql("UPDATE resource SET is_active = false WHERE id = $1", SECOND)
+    now = datetime(2027, 3, 9, 9, tzinfo=BERLIN)
+
+    assert await first(mayen, now, minutes=240) == ("Tue 09:00", "Tue 10:30", [FIRST])
+    assert await first(mayen, now, minutes=240, at_least=240) == ("Tue 09:00", "Tue 10:30", [FIRST])
+
+
+async def test_a_slot_is_cut_to_the_horizon(mayen: World) -> None:
+    """One day ahead at 9:15 reaches until 9:15, so the last step that fits ends at 9:00."""
+    await mayen.sql("UPDATE resource SET horizon_days = 1")
+    now = datetime(2027, 3, 9, 9, 15, tzinfo=BERLIN)
+    next_day = datetime(2027, 3, 10, 8, tzinfo=BERLIN)
+
+    assert await first(mayen, now, after=next_day) == ("Wed 08:00", "Wed 09:00", BOTH)
+    async with mayen.db.session() as session:
+        [none] = await first_free(session, hub="mayen", kind="desk", after=next_day, minutes=120, at_least=120, now=now)
+    assert none.offers == ()
+
+
+async def test_what_can_never_be_paid_is_not_offered_as_free(world: World) -> None:
+    """A price from before the smallest payment: one hour is too cheap to be paid, two are not."""
+    await world.sql("UPDATE resource SET cents_per_hour = 30 WHERE id = $1", DESK)
+    await world.sql("UPDATE resource SET is_active = false WHERE id = $1", FREE)
+    start = tomorrow(9)
+    asked = {"hub": "bendorf", "kind": "desk", "after": start.isoformat()}
+
+    [hour] = await ask(world, minutes=60, **asked)
+    [two] = await ask(world, minutes=120, **asked)
+    verdicts = await world.client.get(
+        "/v1/availability",
+        params={"hub": "bendorf", "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()},
+    )
+    day: dict[str, Any] = {"date": start.date().isoformat()}
+    listed = [
+        (await world.client.get(f"/v1/resources/{DESK}/{path}", params=day | {"minutes": minutes})).json()["items"]
+        for path in ("next-free", "slots")
+        for minutes in (60, 120)
+    ]
+
+    assert hour["offers"] == []
+    assert [(offer["resource_name"], offer["price"]["gross_cents"]) for offer in two["offers"]] == [("Desk 1", 60)]
+    [desk] = [item for item in verdicts.json()["items"] if item["resource_id"] == str(DESK)]
+    assert (desk["is_free"], desk["refusal"]) == (False, "total-not-payable")
+    assert [bool(items) for items in listed] == [False, True, False, True]

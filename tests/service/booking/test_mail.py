@@ -12,6 +12,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from icalendar import Calendar
 
+from regiohub_booking.repo import mails, members
+from regiohub_booking.usecases import member
 from regiohub_booking.usecases.mail import send_due
 from regiohub_local.ports import free_port
 from regiohub_shared.clock import real_now
@@ -174,8 +176,11 @@ async def test_two_workers_send_each_mail_once(world: World, sink: tuple[Sink, i
     assert len({mail["Message-ID"] for mail in kept.mails}) == len(kept.mails) == 8
 
 
-async def test_without_an_address_it_waits_until_the_booking_is_over(world: World, sink: tuple[Sink, int]) -> None:
+async def test_without_an_address_it_waits_until_the_booking_is_over(
+    world: World, sink: tuple[Sink, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, port = sink
+    monkeypatch.setattr(member, "_AWAY_S", 0)
     world.userinfo.is_down = True
     await world.book((FREE, tomorrow(9), tomorrow(10)))
     for _ in range(2):
@@ -268,7 +273,10 @@ async def test_a_mail_that_is_verified_later_is_found_at_the_next_booking_and_wa
 
 
 @pytest.mark.parametrize("was_away", [False, True])
-async def test_a_member_who_looks_at_their_bookings_is_asked_about_once_an_hour(world: World, was_away: bool) -> None:
+async def test_a_member_who_looks_at_their_bookings_is_asked_about_again(
+    world: World, was_away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "_AWAY_S", 0)
     world.userinfo.is_verified, world.userinfo.is_down = False, was_away
     nobody = await world.client.get("/v1/bookings", headers=OTHER)
     await world.book((FREE, tomorrow(9), tomorrow(10)))
@@ -282,3 +290,73 @@ async def test_a_member_who_looks_at_their_bookings_is_asked_about_once_an_hour(
     assert world.userinfo.asked == 2, "nothing for who never booked, one at the booking, one of three looks"
     assert await world.value("SELECT mail FROM member") == "demo@example.org"
     assert await world.value("SELECT count(*) FROM mail_job WHERE next_at <= now()") == 1
+
+
+async def test_a_member_who_stays_without_a_verified_mail_is_asked_about_once_an_hour(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    for _ in range(3):
+        await world.client.get("/v1/bookings", headers=MEMBER)
+    assert world.userinfo.asked == 2, "one at the booking, one of three looks"
+
+    later = real_now() + timedelta(seconds=3601)
+    monkeypatch.setattr(member, "real_now", lambda: later)
+    await world.client.get("/v1/bookings", headers=MEMBER)
+    assert world.userinfo.asked == 3
+
+
+async def test_a_keycloak_that_hangs_delays_only_the_mail_and_is_left_alone_for_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.userinfo.hangs = True
+    async with asyncio.timeout(4):
+        assert (await world.book((FREE, tomorrow(9), tomorrow(10)))).status_code == 201
+    async with asyncio.timeout(1):
+        assert (await world.book((FREE, tomorrow(10), tomorrow(11)))).status_code == 201
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+    assert world.userinfo.asked == 1
+
+    later = real_now() + timedelta(seconds=301)
+    monkeypatch.setattr(member, "real_now", lambda: later)
+    async with asyncio.timeout(4):
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+    assert world.userinfo.asked == 2
+
+    world.userinfo.hangs = False
+    later += timedelta(seconds=3601)
+    await world.client.get("/v1/bookings", headers=MEMBER)
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+
+
+async def test_another_persons_userinfo_is_not_kept(world: World) -> None:
+    world.userinfo.sub = "member-2"
+
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    assert await world.value("SELECT count(*) FROM member") == 0
+
+
+async def test_a_mail_that_is_known_is_not_replaced_by_a_slower_reader(world: World) -> None:
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    async with world.db.session() as session:
+        await members.replace_without_mail(session, sub="member-1", name="Alt", mail="old@example.org", now=real_now())
+
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+
+
+async def test_a_members_mail_wakes_nobody_elses(world: World) -> None:
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    world.userinfo.sub, world.userinfo.is_verified = "member-2", True
+    await world.book((FREE, tomorrow(10), tomorrow(11)), by=OTHER)
+    await world.sql("UPDATE mail_job SET next_at = now() + interval '1 hour'")
+
+    async with world.db.session() as session:
+        await mails.wake(session, "member-2", now=real_now())
+
+    woken = "SELECT b.sub FROM mail_job m JOIN booking b ON b.id = m.booking_id WHERE m.next_at <= now()"
+    assert [row[0] for row in await world.sql(woken)] == ["member-2"]

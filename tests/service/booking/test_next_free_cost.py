@@ -1,10 +1,11 @@
 """Anyone may ask for the next free slot without a login, so the answer has a bounded price: counted steps, not time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
 from regiohub_booking.domain.hours import raster
@@ -81,9 +82,30 @@ async def test_in_a_gap_only_the_days_are_walked_on_which_it_still_fits(world: W
     assert days <= 2
 
 
-async def test_a_length_that_the_raster_rounds_past_the_longest_is_refused(world: World) -> None:
-    await furnish(world, granularity_minutes=60, min_minutes=60, max_minutes=90)
+@pytest.mark.parametrize("path", ["next-free", "slots"])
+async def test_a_longest_length_between_two_steps_of_the_raster_gives_the_step_below(world: World, path: str) -> None:
+    await furnish(world, granularity_minutes=30, min_minutes=30, max_minutes=100)
 
-    answer = await world.client.get(f"/v1/resources/{MONTH}/next-free", params={"minutes": 90})
+    for minutes in (91, 100):
+        answer = await slots(world, path, minutes)
+        slot = answer.json()["items"][0]
+        assert datetime.fromisoformat(slot["end"]) - datetime.fromisoformat(slot["start"]) == timedelta(minutes=90)
+    refused = await slots(world, path, 101)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-long")
+
+
+async def test_a_room_without_a_step_between_its_shortest_and_its_longest_offers_nothing(world: World) -> None:
+    await furnish(world, granularity_minutes=30, min_minutes=100, max_minutes=110, kind="desk", hub="mayen")
+
+    answer = await slots(world, "next-free", 100)
+    first = await world.client.get("/v1/next-free", params={"hub": "mayen", "minutes": 100})
 
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/too-long")
+    assert first.json()["items"][0]["offers"] == []
+
+
+async def slots(world: World, path: str, minutes: int) -> httpx.Response:
+    params = {"minutes": minutes, "date": tomorrow(9).date().isoformat()}
+    asked = params if path == "slots" else {"minutes": minutes}
+    return await world.client.get(f"/v1/resources/{MONTH}/{path}", params=asked)

@@ -300,6 +300,31 @@ async def test_closing_over_later_times_of_a_series_that_has_begun_names_them_an
     assert beside.status_code == 201
 
 
+async def test_a_room_is_closed_though_the_same_booking_runs_in_another_one(world: World) -> None:
+    """Who sits at Desk 1 is not in the left half of the hall; of the hall, only what lies in that half is named."""
+    there, over = tomorrow(9), tomorrow(12)
+    lines = (DESK, there, tomorrow(10)), (HALL, tomorrow(11), over), (RIGHT, over, tomorrow(13))
+    booking = (await world.book(*lines)).json()
+    await world.pay(booking)
+    await world.bring_near(booking)
+    await world.post(f"/v1/bookings/{booking['id']}/check-in", by=OPERATOR)
+    start, end, first = now() - timedelta(minutes=1), now() + timedelta(minutes=29), UUID(booking["lines"][0]["id"])
+    await world.sql("UPDATE line SET starts_at = $2, ends_at = $3 WHERE id = $1", first, start, end)
+    await world.sql("UPDATE occupancy SET span = tstzrange($2, $3, '[)') WHERE line_id = $1", first, start, end)
+    body = {"resource_id": str(LEFT), "start": now().isoformat(), "end": tomorrow(18).isoformat(), "reason": "x"}
+
+    refused = await world.post("/v1/hubs/bendorf/closures", body | {"cancel_conflicting": True}, by=OPERATOR)
+    before = await world.post("/v1/hubs/bendorf/closures", body | {"end": tomorrow(11).isoformat()}, by=OPERATOR)
+    desk = await world.post("/v1/hubs/bendorf/closures", body | {"resource_id": str(DESK)}, by=OPERATOR)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/closure-over-begun")
+    assert [line["resource_name"] for line in refused.json()["bookings"][0]["lines"]] == ["Hall"]
+    assert tomorrow(11).isoformat() in refused.json()["detail"]
+    assert before.status_code == 201
+    assert (desk.status_code, desk.json()["type"]) == (409, "/problems/closure-over-use")
+    assert [line["resource_name"] for line in desk.json()["bookings"][0]["lines"]] == ["Desk 1"]
+
+
 async def test_a_new_room_is_closed_with_its_hub(world: World) -> None:
     body = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat(), "reason": "x"}
     await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
@@ -404,3 +429,17 @@ async def test_a_room_from_before_the_smallest_payment_cannot_be_held_for_less(w
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/total-not-payable")
     assert refused.json()["minimum_cents"] == 50
     assert (await world.book((DESK, tomorrow(9), tomorrow(11)))).json()["gross_cents"] == 60
+
+
+async def test_a_room_from_before_the_smallest_payment_can_be_edited_and_only_its_new_price_is_judged(
+    world: World,
+) -> None:
+    await world.sql("UPDATE resource SET cents_per_hour = 30 WHERE id = $1", DESK)
+
+    async def patch(version: int, **change: Any) -> int:
+        headers = OPERATOR | {"If-Match": f'"{version}"'}
+        return (await world.client.patch(f"/v1/resources/{DESK}", json=change, headers=headers)).status_code
+
+    assert await patch(1, name="Window", cents_per_hour=30) == 200
+    assert await patch(2, cents_per_hour=40) == 422
+    assert await patch(2, cents_per_hour=50) == 200

@@ -1,5 +1,6 @@
 """A small region in the database, and helpers that every booking test uses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,7 @@ class Userinfo(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.asked = 0
         self.is_down = False
+        self.hangs = False
         self.is_verified = True
         self.sub = "member-1"
 
@@ -90,6 +92,8 @@ class Userinfo(httpx.AsyncBaseTransport):
         self.asked += 1
         if self.is_down:
             raise httpx.ConnectError("down")
+        if self.hangs:
+            await asyncio.Event().wait()
         claims = {
             "sub": self.sub,
             "name": "Demo Mitglied",

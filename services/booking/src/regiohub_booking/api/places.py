@@ -118,7 +118,13 @@ async def get_availability(
 FitMinutes = Annotated[int, Query(ge=5, le=1440, description="Length of the slot, fitted to what a resource offers")]
 
 
-@router.get("/v1/next-free", summary="What is free first in each hub?", responses=problems(NotFound))
+class LengthsUpsideDown(Malformed):
+    """The length that would do is longer than the wanted one, so nothing could ever be found."""
+
+    type, title = "lengths-upside-down", "at_least must not exceed minutes"
+
+
+@router.get("/v1/next-free", summary="What is free first in each hub?", responses=problems(NotFound, LengthsUpsideDown))
 async def list_first_free(
     *,
     session: SessionDep,
@@ -132,6 +138,8 @@ async def list_first_free(
 
     The slot is shortened to a closing time or the next booking where ``at_least`` allows it.
     """
+    if at_least and at_least > minutes:
+        raise LengthsUpsideDown
     if hub:
         await places.get_hub(session, hub)
     moment: AwareDatetime = now()
@@ -148,7 +156,7 @@ _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)
 async def list_slots(
     resource_id: UUID, session: SessionDep, day: Annotated[Day, Query(alias="date")], minutes: Minutes = 60
 ) -> SlotList:
-    """Every free start on the raster on that day of the hub's calendar; the length is rounded up to the raster."""
+    """Every free start on the raster on that day of the hub's calendar; the length is fitted to the raster: rounded up, or down to the longest."""
     offers = await availability.free_slots(session, resource_id=resource_id, day=day, minutes=minutes, now=now())
     return SlotList(items=[SlotPublic.of(offer) for offer in offers], next=None)
 

@@ -1,6 +1,6 @@
 """A booking as a frozen value: how one is planned, and what each event makes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -178,9 +178,9 @@ class Booking:
         """Whether it is more than a hold: paid for, or free of charge."""
         return self.confirmed_at is not None
 
-    def lines_in(self, slot: Slot) -> list[Line]:
-        """Return the lines that overlap ``slot``."""
-        return [line for line in self.lines if line.slot.overlaps(slot)]
+    def lines_in(self, slot: Slot, on: Collection[UUID] | None = None) -> list[Line]:
+        """Return the lines that overlap ``slot``; with ``on`` only those of these resources."""
+        return [line for line in self.lines if line.slot.overlaps(slot) and (on is None or line.resource_id in on)]
 
     def first_in(self, slot: Slot) -> datetime:
         """Return when the first of the lines begins that overlap ``slot``; there must be one."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from regiohub_booking.domain.booking import Ask, Place
 from regiohub_booking.domain.hours import day_slot, local_date, raster
 from regiohub_booking.domain.occupancy import blocked
-from regiohub_booking.domain.price import Quote
+from regiohub_booking.domain.price import Quote, TotalNotPayable, check_total
 from regiohub_booking.domain.rules import TooLong, TooShort
 from regiohub_booking.domain.slot import Slot, subtract
 from regiohub_booking.repo import occupancy, places
@@ -93,6 +93,7 @@ async def judge_slot(on: On, *, hub: str | None, slot: Slot, now: datetime) -> l
 def _refusal(place: Place, slot: Slot, now: datetime) -> str | None:
     try:
         place.check(slot, now)
+        check_total(place.quote(slot).gross_cents)
     except Problem as refusal:
         return refusal.type
     return None
@@ -107,11 +108,10 @@ def _length(place: Place, minutes: int) -> timedelta:
     """Return the length on the raster; raises the named refusal for one that the resource does not offer."""
     if minutes < place.rules.shortest:
         raise TooShort(f"The shortest booking is {place.rules.shortest} minutes.", min_minutes=place.rules.shortest)
-    step = place.rules.granularity
-    length = -(-minutes // step) * step
-    if length > place.rules.longest:
+    length = _fitted(place, minutes)
+    if minutes > place.rules.longest or not _is_offered(place, length):
         raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
-    return timedelta(minutes=length)
+    return length
 
 
 def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime) -> Iterator[Offer]:
@@ -121,6 +121,8 @@ def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime
         # No start after this one fits, so a gap that is too short costs no walk over the raster, however long it is.
         last = min(gap.end, latest) - length
         if gap.start <= last:
+            if not _is_payable(place, Slot(gap.start, gap.start + length)):
+                return
             for start in _starts(place, gap.start, last):
                 slot = Slot(start, start + length)
                 yield Offer(place, slot, place.quote(slot))
@@ -209,8 +211,9 @@ def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now
         start = next(_starts(place, gap.start, gap.end), None)
         room = min(gap.end, latest) - start if start else timedelta()
         length = min(wanted, room // place.rules.step * place.rules.step)
-        if start and length and length >= shortest:
-            return Slot(start, start + length)
+        slot = Slot(start, start + length) if start and length >= shortest and _is_offered(place, length) else None
+        if slot and _is_payable(place, slot):
+            return slot
     return None
 
 
@@ -227,6 +230,20 @@ def _fitted(place: Place, minutes: int) -> timedelta:
     rules = place.rules
     steps = min(-(-max(minutes, rules.shortest) // rules.granularity), rules.longest // rules.granularity)
     return steps * rules.step
+
+
+def _is_offered(place: Place, length: timedelta) -> bool:
+    """Whether so short a slot can be booked; not in a room whose shortest and longest have no step between them."""
+    return length >= timedelta(minutes=place.rules.shortest)
+
+
+def _is_payable(place: Place, slot: Slot) -> bool:
+    """Whether it is free or one payment can be of that size: prices from before the smallest payment may be lower."""
+    try:
+        check_total(place.quote(slot).gross_cents)
+    except TotalNotPayable:
+        return False
+    return True
 
 
 def _better(known: tuple[Offer, ...], offer: Offer) -> tuple[Offer, ...]:

@@ -1,5 +1,6 @@
 """Who a member is: read with their own token; exported and erased on request."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,10 @@ from regiohub_shared.problem import Conflict
 _log = get_logger(__name__)
 _PAGE = 200
 _LOOK_EVERY_S = 3600
+_WAIT_S = 1.5
+"""The longest wait for Keycloak, far below the time that the gateway gives to the whole request."""
+_AWAY_S = 300
+"""How long nobody asks about a member for whom Keycloak had no answer."""
 
 
 def _is_over(rests: dict[str, float], sub: str) -> bool:
@@ -48,6 +53,7 @@ class MemberReader:
         self._path = f"/realms/{realm}/protocol/openid-connect/userinfo"
         self._known: dict[str, float] = {}
         self._looked: dict[str, float] = {}
+        self._failed: dict[str, float] = {}
 
     async def remember(self, sub: str, token: str) -> None:
         """Make sure that the member is known; Keycloak's absence delays only the mail, never the booking."""
@@ -61,7 +67,7 @@ class MemberReader:
 
     async def look_again(self, sub: str, token: str) -> None:
         """Ask once more about a member who has booked without a verified mail, or while Keycloak was away."""
-        if not _is_over(self._looked, sub):
+        if not (_is_over(self._looked, sub) and _is_over(self._failed, sub)):
             return
         _rest(self._looked, sub, _LOOK_EVERY_S)
         async with self._db.session() as session:
@@ -72,7 +78,11 @@ class MemberReader:
 
     async def _read(self, sub: str, token: str, *, is_known: bool) -> bool:
         """Ask Keycloak and keep what is new; return whether there is a verified mail now."""
+        if not _is_over(self._failed, sub):
+            return False
         claims = await self._userinfo(token)
+        if claims is None:
+            _rest(self._failed, sub, _AWAY_S)
         if claims is None or claims.get("sub") != sub:
             return False
         mail = claims.get("email") if claims.get("email_verified") is True else None
@@ -89,10 +99,12 @@ class MemberReader:
 
     async def _userinfo(self, token: str) -> dict[str, Any] | None:
         try:
-            answer = await self._client.get(self._path, headers={"Authorization": f"Bearer {token}"})
+            # The client's own timeout counts each read anew; this one bounds the whole answer.
+            async with asyncio.timeout(_WAIT_S):
+                answer = await self._client.get(self._path, headers={"Authorization": f"Bearer {token}"})
             answer.raise_for_status()
             claims = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
             _log.warning("userinfo_not_read", error=type(error).__name__)
             return None
         return claims if isinstance(claims, dict) else None

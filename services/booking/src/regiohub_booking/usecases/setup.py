@@ -111,7 +111,8 @@ async def patch_resource(
     found = await places.get_resource(session, resource_id)
     require_operator(principal, found.hub)
     check_version(found.version, version)
-    check_rate(values.get("cents_per_hour", 0))
+    if values.get("cents_per_hour", found.cents_per_hour) != found.cents_per_hour:
+        check_rate(values["cents_per_hour"])
     changed = places.apply(found, values)
     if week is not None:
         wanted = sorted(week)
