@@ -36,8 +36,17 @@ async def test_a_seller_is_replaced_under_its_etag_and_repeated_freely(world: Wo
 
     assert (same.status_code, same.headers["etag"]) == (200, '"1"')
     assert (blind.status_code, stale.status_code, good.status_code) == (428, 412, 200)
-    assert (weak.status_code, weak.json()["type"]) == (400, "/problems/invalid-if-match")
+    assert (weak.status_code, weak.json()["type"]) == (412, "/problems/precondition-failed")
     assert (read.json()["name"], read.headers["etag"]) == ("Anders", '"2"')
+
+
+@pytest.mark.parametrize("seen", ["*", '"1"'])
+async def test_a_seller_that_somebody_saw_is_not_made_anew(world: World, seen: str):
+    path = "/v1/sellers/stadt-mayen"
+    refused = await world.client.put(path, json=SELLER, headers=ADMIN | {"If-Match": seen})
+
+    assert (refused.status_code, refused.json()["type"]) == (412, "/problems/precondition-failed")
+    assert (await world.client.get(path, headers=ADMIN)).status_code == 404
 
 
 async def test_two_equal_sellers_at_once_are_one(world: World):

@@ -44,7 +44,7 @@ async def close_during(world: World, change: Change, *, cancel: bool) -> None:
 def cancelling(booking: dict[str, Any], version: int) -> Change:
     async def change(session: AsyncSession) -> None:
         await cancel_booking(
-            session, principal=BOSS, booking_id=UUID(booking["id"]), version=version, now=now()
+            session, principal=BOSS, booking_id=UUID(booking["id"]), version={version}, now=now()
         )  # fmt: skip
 
     return change
