@@ -48,7 +48,7 @@ async def book(request: Request) -> Response:
         resource = await api.get("booking", f"/v1/resources/{resource_id}")
         search = _search(resource, start, end)
         return await _show(request, api, resource, search, refused)
-    rest = "/pay" if booking["status"] == "held" else ""
+    rest = "/pay" if booking["status"] == "held" else "?booked=1"
     return go(request, f"/bookings/{booking['id']}{rest}")
 
 
