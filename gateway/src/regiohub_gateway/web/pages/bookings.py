@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from regiohub_gateway.web import moments
+from regiohub_gateway.web import moments, typed
 from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
 from regiohub_gateway.web.reads import Json, active_grants, documents_of, find_grant, grant_of, payments_of
@@ -91,8 +91,8 @@ async def pay_page(request: Request, booking_id: str) -> Response:
     if booking["status"] in {"confirmed", "checked_in", "completed"}:
         return go(request, f"/bookings/{booking_id}")
     payments = await payments_of(api, booking_id)
-    form = Form(values={"name": visitor.name, "country": "DE"} | _known_buyer(payments), lists={})
-    return _pay(request, booking, form, payments, None)
+    known = {"name": visitor.name, "country": "DE"} | _known_buyer(payments)
+    return _pay(request, booking, Form(values=known | typed.kept(request), lists={}), payments, None)
 
 
 @router.post("/bookings/{booking_id}/pay")

@@ -14,12 +14,6 @@ from regiohub_shared.contracts.billing import PaymentChanged
 from regiohub_shared.problem import NotFound, Unavailable
 
 
-class PartsChanged(Unavailable):
-    """What the booked resource consists of changed at this moment."""
-
-    type, title = "parts-changed", "The parts of the resource changed at this moment"
-
-
 class _Short(Exception):
     """Rolls back to the savepoint."""
 
@@ -29,7 +23,7 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
 
     Leaves are locked before the booking's row, as on the way in: a closure of the same place then waits and sees what
     became of the booking, instead of running into rows of one that it could neither list nor cancel. Raises ``NotFound``
-    for a booking that we never had, :class:`PartsChanged`: the fact is kept and retried.
+    for a booking that we never had, ``Unavailable`` while parts change: the fact is kept and retried.
     """
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:
@@ -55,7 +49,7 @@ async def _lock_claims(session: AsyncSession, booking: Booking) -> list[Claim]:
     wanted = await _claims(session, booking)
     await occupancy.lock_leaves(session, {claim.leaf_id for claim in wanted})
     if await _claims(session, booking) != wanted:
-        raise PartsChanged
+        raise Unavailable("The parts of the resource changed at this moment.")
     return wanted
 
 
