@@ -627,3 +627,26 @@ async def test_health_tells_about_database_and_schema(house):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/en/metrics"])
 async def test_operations_are_not_there_under_the_public_name(house, path):
     assert (await house.browser().get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_calendar_address_is_shown_once_renewed_and_revoked(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    secret = f"{ORIGIN}/calendars/{'S' * 43}.ics"
+    since = real_now().isoformat()
+    house.booking.routes["POST /v1/calendar-feed"] = httpx.Response(201, json={"url": secret, "created_at": since})
+    house.booking.routes["DELETE /v1/calendar-feed"] = httpx.Response(204)
+    assert f"{prefix}/bookings/calendar/revoke" not in (await browser.get(f"{prefix}/bookings")).text
+
+    made = await browser.post(f"{prefix}/bookings/calendar", {})
+    check_page(made, language)
+    assert (made.status_code, secret in made.text) == (200, True)
+    house.booking.routes["GET /v1/calendar-feed"] = {"created_at": since}
+    listed = await browser.get(f"{prefix}/bookings")
+    assert secret not in listed.text
+    assert f'action="{prefix}/bookings/calendar/revoke"' in listed.text
+    assert (await browser.get(f"{prefix}/bookings/calendar")).headers["location"] == f"{prefix}/bookings"
+
+    revoked = await browser.post(f"{prefix}/bookings/calendar/revoke", {})
+    assert revoked.headers["location"] == f"{prefix}/bookings"
+    assert house.booking.last("DELETE", "/v1/calendar-feed")

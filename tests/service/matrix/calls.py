@@ -160,6 +160,10 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "POST /v1/bookings/{booking_id}/cancel": lambda _s, _w, t: _match(
         Call(f"/v1/bookings/{t.booking['id']}/cancel"), t.booking["version"]
     ),
+    "GET /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "POST /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "DELETE /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "GET /v1/calendars/{name}": lambda _s, word, t: Call(f"/v1/calendars/{'x.ics' if word == 'nobody' else t.feed}"),
     "GET /v1/hubs/{slug}/bookings": _at("/v1/hubs/{t.hub}/bookings", date=tomorrow(9).date()),
     "POST /v1/bookings/{booking_id}/check-in": _at("/v1/bookings/{t.booking[id]}/check-in"),
     "PATCH /v1/resources/{resource_id}": lambda _s, _w, t: _match(

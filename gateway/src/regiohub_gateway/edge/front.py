@@ -13,6 +13,7 @@ from regiohub_gateway.edge.headers import Headers, check_shape, client_address, 
 from regiohub_gateway.edge.limits import AddressLimiter
 from regiohub_gateway.edge.paths import check_path
 from regiohub_gateway.edge.proxy import Caller, Proxy
+from regiohub_gateway.edge.routes import CALENDARS
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
 from regiohub_gateway.visitor import SessionBusy, Visitor
@@ -98,7 +99,7 @@ class Front:
         path = check_path(scope["raw_path"].split(b"?")[0], scope["query_string"])
         if not path.startswith(_UNCOUNTED):
             await self._addresses.check(caller.address)
-        if path.startswith("/api/"):
+        if path.startswith(("/api/", CALENDARS)):
             await self._proxy(scope, receive, send, path=path, caller=caller)
         else:
             await self._page(scope, receive, send, path, caller)

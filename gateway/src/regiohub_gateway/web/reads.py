@@ -112,6 +112,12 @@ async def find_grant(api: Api, booking_id: str) -> Json | None:
     return found[0] if found else None
 
 
+async def find_feed(api: Api) -> Json | None:
+    """Return the visitor's calendar feed, or None when there is none."""
+    found: Json | None = await api.find("booking", "/v1/calendar-feed")
+    return found
+
+
 async def active_grants(api: Api) -> list[Json]:
     """Return the visitor's door rights that open something now or later, the next one first."""
     found = [grant for grant in await api.items("access", "/v1/grants") if grant["status"] == "active"]

@@ -12,6 +12,7 @@ from regiohub_gateway.web import errors
 from regiohub_gateway.web.pages import (
     book,
     bookings,
+    calendar,
     closures,
     deliveries,
     finance,
@@ -39,7 +40,8 @@ class _Assets(StaticFiles):
 def routers() -> list[APIRouter]:
     """Return the routers of all pages."""
     return [
-        module.router for module in (public, book, bookings, key, operator, rooms, closures, finance, deliveries, legal)
+        module.router
+        for module in (public, book, calendar, bookings, key, operator, rooms, closures, finance, deliveries, legal)
     ]
 
 

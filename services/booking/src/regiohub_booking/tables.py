@@ -4,7 +4,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import INT8RANGE, JSONB, TSTZRANGE
 from sqlmodel import Field, SQLModel
 
@@ -254,6 +265,17 @@ class Occupancy(Base, table=True):
     resource_id: UUID
     span: Any = Field(sa_type=TSTZRANGE)
     lane: Any = Field(sa_type=INT8RANGE)
+
+
+class CalendarFeed(Base, table=True):
+    """A member's calendar address; of its secret only the digest is kept, so that it can be shown but once."""
+
+    __tablename__ = "calendar_feed"
+    __table_args__ = (UniqueConstraint("token_digest"), CheckConstraint("length(token_digest) = 32", name="digest"))
+
+    sub: str = Field(primary_key=True, sa_type=Text)
+    token_digest: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(sa_type=Stamp)
 
 
 class PaymentVerdict(Base, table=True):

@@ -91,7 +91,7 @@ def _grouped(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
     return groups
 
 
-async def _whole(on: On, rows: Sequence[Row]) -> list[Booking]:
+async def whole_bookings(on: On, rows: Sequence[Row]) -> list[Booking]:
     """Complete booking rows with lines and payments, in the given order."""
     if not rows:
         return []
@@ -111,7 +111,7 @@ async def _whole(on: On, rows: Sequence[Row]) -> list[Booking]:
 
 async def find_booking(on: On, booking_id: UUID) -> Booking | None:
     """Return the booking without a lock."""
-    found = await _whole(on, await fetch(on, _ONE, id=booking_id))
+    found = await whole_bookings(on, await fetch(on, _ONE, id=booking_id))
     return found[0] if found else None
 
 
@@ -133,22 +133,22 @@ async def get_visible_locked(on: On, booking_id: UUID, principal: Principal) -> 
 
 async def lock_bookings(on: On, ids: Iterable[UUID]) -> list[Booking]:
     """Lock the given bookings in the order of their ids and return them."""
-    return await _whole(on, await fetch(on, _LOCKED, ids=sorted(ids)))
+    return await whole_bookings(on, await fetch(on, _LOCKED, ids=sorted(ids)))
 
 
 async def lock_lapsed(on: On, *, now: datetime, limit: int) -> list[Booking]:
     """Lock holds whose time is over; rows that someone else works on are left out."""
-    return await _whole(on, await fetch(on, _LAPSED, now=now, limit=limit))
+    return await whole_bookings(on, await fetch(on, _LAPSED, now=now, limit=limit))
 
 
 async def lock_over(on: On, *, now: datetime, limit: int) -> list[Booking]:
     """Lock confirmed and checked-in bookings whose last slot has ended."""
-    return await _whole(on, await fetch(on, _OVER, now=now, limit=limit))
+    return await whole_bookings(on, await fetch(on, _OVER, now=now, limit=limit))
 
 
 async def list_own(on: On, *, sub: str, before: UUID | None, limit: int) -> list[Booking]:
     """Return a member's bookings, newest first, older than the cursor."""
-    return await _whole(on, await fetch(on, _OWN, sub=sub, before=before, limit=limit))
+    return await whole_bookings(on, await fetch(on, _OWN, sub=sub, before=before, limit=limit))
 
 
 async def list_of_hub(
@@ -170,7 +170,7 @@ async def list_of_hub(
         after_start=start,
         limit=limit,
     )
-    return list(zip(await _whole(on, rows), [row["member_name"] for row in rows], strict=True))
+    return list(zip(await whole_bookings(on, rows), [row["member_name"] for row in rows], strict=True))
 
 
 async def save(on: On, booking: Booking) -> None:

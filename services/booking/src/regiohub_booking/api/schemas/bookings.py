@@ -169,6 +169,7 @@ class SubjectExport(BaseModel):
     mails: list[dict[str, Any]]
     responses: list[dict[str, Any]]
     closures: list[dict[str, Any]]
+    calendar_feeds: list[dict[str, Any]]
 
 
 class DeadMail(BaseModel):
