@@ -16,7 +16,13 @@ OPERATOR = {"roles": ("member", "hub-operator"), "hub_operator": ["bendorf"]}
 FINANCE = {"roles": ("member", "finance"), "finance": ["stadt-bendorf"]}
 PUBLIC = ["/", "/find", "/hubs/bendorf", "/impressum", "/datenschutz", "/barrierefreiheit", "/leichte-sprache", "/lizenzen",
           "/problems", "/problems/slot-taken", "/api-docs", f"/book?resource={ROOM_ID}"]  # fmt: skip
-OWN = ["/bookings", f"/bookings/{BOOKING_ID}", f"/bookings/{BOOKING_ID}/cancel", f"/key/{BOOKING_ID}"]
+OWN = [
+    "/bookings",
+    f"/bookings/{BOOKING_ID}",
+    f"/bookings/{BOOKING_ID}/cancel",
+    f"/bookings/{BOOKING_ID}/move",
+    f"/key/{BOOKING_ID}",
+]
 HUB_PAGES = ["/operator/bendorf", "/operator/bendorf/rooms", f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/hours",
              "/operator/bendorf/closures", "/operator/bendorf/readers", f"/operator/bendorf/bookings/{BOOKING_ID}/cancel"]  # fmt: skip
 
@@ -650,3 +656,78 @@ async def test_a_calendar_address_is_shown_once_renewed_and_revoked(house, langu
     revoked = await browser.post(f"{prefix}/bookings/calendar/revoke", {})
     assert revoked.headers["location"] == f"{prefix}/bookings"
     assert house.booking.last("DELETE", "/v1/calendar-feed")
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_booking_is_moved_by_a_form_that_keeps_its_length(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    path = f"{prefix}/bookings/{BOOKING_ID}/move"
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = fakes.booking(
+        version=5, moved_at=real_now().isoformat()
+    )
+    shown = (await browser.get(path)).text
+    assert f'href="{path}"' in (await browser.get(f"{prefix}/bookings/{BOOKING_ID}")).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown))
+    fields = {"etag": '"4"', "line": hidden["line"], "resource": ROOM_ID, "date": "2027-05-03", "time": "14:00"}
+
+    answer = await browser.post(path, fields)
+
+    assert answer.headers["location"] == f"{prefix}/bookings/{BOOKING_ID}?moved=1"
+    sent = house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/move")
+    assert sent.headers["if-match"] == '"4"'
+    [line] = as_json(sent)["lines"]
+    assert (line["start"], line["end"]) == ("2027-05-03T14:00:00+02:00", "2027-05-03T16:00:00+02:00")
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(moved_at=real_now().isoformat())
+    done = await browser.get(f"{prefix}/bookings/{BOOKING_ID}?moved=1")
+    check_page(done, language)
+    assert ("Umgebucht" if language == "de" else "Moved") in done.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_refused_move_says_why_and_offers_what_costs_the_same(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    path = f"{prefix}/bookings/{BOOKING_ID}/move"
+    slot = {
+        "resource_id": ROOM_ID, "resource_name": "Platz <1>", "start": "2027-05-04T12:00:00+00:00",
+        "end": "2027-05-04T14:00:00+00:00", "price": fakes.PRICE,
+    }  # fmt: skip
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = refusal(
+        409, "price-differs", line=0, gross_cents=900, new_gross_cents=1250, alternatives=[slot], resources=[]
+    )
+    fields = {"etag": '"4"', "line": ROOM_ID, "resource": ROOM_ID, "date": "2027-05-03", "time": "14:00"}
+
+    answer = await browser.post(path, fields)
+
+    assert answer.status_code == 409
+    check_page(answer, language)
+    assert "12,50" in answer.text or "12.50" in answer.text
+    [link] = re.findall(r'href="([^"]*date=2027-05-04[^"]*)"', answer.text)
+    assert "time=14:00" in link
+    assert 'value="14:00"' in (await browser.get(link.replace("&amp;", "&"))).text
+
+
+async def test_a_move_into_a_time_that_the_clocks_skip_or_show_twice_is_asked_about(house):
+    browser, path = await member(house), f"/bookings/{BOOKING_ID}/move"
+    fields = {"etag": '"4"', "line": ROOM_ID, "resource": ROOM_ID, "time": "02:30"}
+
+    skipped = await browser.post(path, fields | {"date": "2027-03-28"})
+    twice = await browser.post(path, fields | {"date": "2027-10-31"})
+
+    assert (skipped.status_code, twice.status_code) == (422, 422)
+    links = re.findall(r'href="([^"]*fold=[01])"', twice.text)
+    assert len(links) == 2
+    again = await browser.get(links[1].replace("&amp;", "&"))
+    assert 'name="fold" value="1"' in again.text
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = fakes.booking()
+    await browser.post(path, fields | {"date": "2027-10-31", "fold": "1"})
+    [line] = as_json(house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/move"))["lines"]
+    assert line["start"] == "2027-10-31T02:30:00+01:00"
+
+
+async def test_a_booking_that_cannot_move_has_no_form(house):
+    browser = await member(house)
+    for status in ("held", "checked_in", "cancelled"):
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(status)
+        shown = await browser.get(f"/bookings/{BOOKING_ID}/move")
+        assert "Umbuchen ist nicht" in shown.text
+        assert 'name="date"' not in shown.text

@@ -81,6 +81,15 @@ def _book(_scene: Scene, _word: str, t: Thing) -> Call:
     return _key(Call("/v1/bookings", json={"lines": [line]}))
 
 
+def _move(_scene: Scene, _word: str, t: Thing) -> Call:
+    start = tomorrow(14, days=30)
+    line = {
+        "line_id": t.booking["lines"][0]["id"], "resource_id": str(t.resource), "start": start.isoformat(),
+        "end": (start + timedelta(hours=1)).isoformat(),
+    }  # fmt: skip
+    return _match(Call(f"/v1/bookings/{t.booking['id']}/move", json={"lines": [line]}), t.booking["version"])
+
+
 def _close(_scene: Scene, _word: str, t: Thing) -> Call:
     start = tomorrow(10, days=40)
     body = {
@@ -160,6 +169,7 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "POST /v1/bookings/{booking_id}/cancel": lambda _s, _w, t: _match(
         Call(f"/v1/bookings/{t.booking['id']}/cancel"), t.booking["version"]
     ),
+    "POST /v1/bookings/{booking_id}/move": _move,
     "GET /v1/calendar-feed": _at("/v1/calendar-feed"),
     "POST /v1/calendar-feed": _at("/v1/calendar-feed"),
     "DELETE /v1/calendar-feed": _at("/v1/calendar-feed"),

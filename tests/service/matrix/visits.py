@@ -64,6 +64,14 @@ CLOSURE = {
     "end_date": "2035-01-08", "end_time": "18:00",
 }  # fmt: skip
 ETAG = '"{t.booking[version]}"'
+
+
+def _move(t: Thing) -> Visit:
+    start = tomorrow(14, days=31).astimezone(moments.ZONE)
+    fields = {"resource": str(t.resource), "date": start.date().isoformat(), "time": f"{start:%H:%M}"}
+    return Visit(f"/bookings/{t.booking['id']}/move", fields | {"etag": ETAG.format(t=t)})
+
+
 VISITS: dict[str, Maker] = {
     "GET /openapi.json": _to("/openapi.json"),
     "GET /docs": _to("/docs"),
@@ -89,6 +97,8 @@ VISITS: dict[str, Maker] = {
     "GET /bookings/{booking_id}/payment": _to("/bookings/{t.held[id]}/payment"),
     "GET /bookings/{booking_id}/cancel": _to("/bookings/{t.booking[id]}/cancel"),
     "POST /bookings/{booking_id}/cancel": _form("/bookings/{t.booking[id]}/cancel", etag=ETAG),
+    "GET /bookings/{booking_id}/move": _to("/bookings/{t.booking[id]}/move"),
+    "POST /bookings/{booking_id}/move": _move,
     "GET /bookings/calendar": _to("/bookings/calendar"),
     "POST /bookings/calendar": _form("/bookings/calendar"),
     "POST /bookings/calendar/revoke": _form("/bookings/calendar/revoke"),

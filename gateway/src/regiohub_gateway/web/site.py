@@ -18,6 +18,7 @@ from regiohub_gateway.web.pages import (
     finance,
     key,
     legal,
+    move,
     operator,
     public,
     rooms,
@@ -41,7 +42,20 @@ def routers() -> list[APIRouter]:
     """Return the routers of all pages."""
     return [
         module.router
-        for module in (public, book, calendar, bookings, key, operator, rooms, closures, finance, deliveries, legal)
+        for module in (
+            public,
+            book,
+            calendar,
+            bookings,
+            move,
+            key,
+            operator,
+            rooms,
+            closures,
+            finance,
+            deliveries,
+            legal,
+        )
     ]
 
 

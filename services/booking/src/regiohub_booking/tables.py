@@ -221,10 +221,11 @@ class Booking(Base, table=True):
     expired_at: datetime | None = Field(default=None, sa_type=Stamp)
     checked_in_at: datetime | None = Field(default=None, sa_type=Stamp)
     completed_at: datetime | None = Field(default=None, sa_type=Stamp)
+    moved_at: datetime | None = Field(default=None, sa_type=Stamp)
 
 
 class Line(Base, table=True):
-    """One resource and slot of a booking with its frozen price; never changed after the insert."""
+    """One resource and slot of a booking; it may be moved, its price stays (no right to change it)."""
 
     __tablename__ = "line"
     __table_args__ = (
@@ -301,8 +302,11 @@ class MailJob(Base, table=True):
 
     __tablename__ = "mail_job"
     __table_args__ = (
-        UniqueConstraint("booking_id", "kind"),
-        CheckConstraint("kind IN ('confirmed', 'cancelled')", name="kind"),
+        CheckConstraint("kind IN ('confirmed', 'moved', 'cancelled')", name="kind"),
+        Index(
+            "uq_mail_job_booking_id_kind", "booking_id", "kind", unique=True, postgresql_where=text("kind <> 'moved'")
+        ),
+        Index("uq_mail_job_moved", "booking_id", "sequence", unique=True, postgresql_where=text("kind = 'moved'")),
         Index("ix_mail_job_due", "next_at", postgresql_where=text("sent_at IS NULL AND dead_at IS NULL")),
     )
 

@@ -29,7 +29,7 @@ END:STANDARD\r
 END:VTIMEZONE\r
 """
 BERLIN_KEY = "Europe/Berlin"
-Kind = Literal["confirmed", "cancelled"]
+Kind = Literal["confirmed", "moved", "cancelled"]
 
 
 def _times(slot: Slot, zone: ZoneInfo) -> tuple[datetime, datetime]:

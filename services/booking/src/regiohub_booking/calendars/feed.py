@@ -30,7 +30,7 @@ class Entry:
     @property
     def stamp(self) -> datetime:
         """When the event last changed."""
-        stamps = (self.booking.created_at, self.booking.confirmed_at, self.booking.cancelled_at)
+        stamps = (self.booking.created_at, self.booking.confirmed_at, self.booking.moved_at, self.booking.cancelled_at)
         return max(stamp for stamp in stamps if stamp)
 
 

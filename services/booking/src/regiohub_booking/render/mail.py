@@ -12,6 +12,15 @@ from regiohub_booking.domain.booking import Booking
 from regiohub_booking.domain.slot import Slot
 from regiohub_shared.money import format_eur
 
+_NEWS = {
+    "confirmed": ("Ihre Buchung ist bestätigt.", "Your booking is confirmed."),
+    "moved": (
+        "Ihre Buchung ist umgebucht; es gilt nur noch diese Zeit. Laden Sie den Türschlüssel neu, die PIN bleibt.",
+        "Your booking is moved; only this time is valid now. Load the door key again, the PIN stays.",
+    ),
+    "cancelled": ("Ihre Buchung ist storniert.", "Your booking is cancelled."),
+}
+_STATES = {"confirmed": "Bestätigt", "moved": "Umgebucht", "cancelled": "Storniert"}
 _DAYS = ("Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So.")
 
 
@@ -20,7 +29,8 @@ class Letter:
     """All that a mail says."""
 
     booking: Booking
-    kind: Literal["confirmed", "cancelled"]
+    kind: Literal["confirmed", "moved", "cancelled"]
+    sequence: int
     member_name: str
     mail: str
     hub_name: str
@@ -43,8 +53,13 @@ class Letter:
     @property
     def stamp(self) -> datetime:
         """When the change happened that the mail tells."""
-        moment = self.booking.cancelled_at if self.kind == "cancelled" else self.booking.confirmed_at
-        return moment or self.booking.created_at
+        stamps = {"cancelled": self.booking.cancelled_at, "moved": self.booking.moved_at}
+        return stamps.get(self.kind, self.booking.confirmed_at) or self.booking.created_at
+
+    @property
+    def change_id(self) -> str:
+        """The change that the mail tells, the same in each repeat of the mail: only a move can happen again."""
+        return f"{self.booking.id}.{self.kind}" + (f".{self.sequence}" if self.kind == "moved" else "")
 
     @property
     def url(self) -> str:
@@ -63,8 +78,7 @@ def _body(letter: Letter) -> str:
     booking = letter.booking
     what = [f"  {line.resource_name}: {_when(line.slot, letter.zone)}" for line in booking.lines]
     money = format_eur(booking.gross_cents)
-    german = "Ihre Buchung ist storniert." if is_off else "Ihre Buchung ist bestätigt."
-    english = "Your booking is cancelled." if is_off else "Your booking is confirmed."
+    german, english = _NEWS[letter.kind]
     refund_de = f"Der gezahlte Betrag ({money}) wird vollständig erstattet."
     refund_en = f"The amount paid ({money}) is refunded in full."
     door = [f"Zugang: {letter.door_hint}"] if letter.door_hint else []
@@ -85,11 +99,11 @@ def write_mail(letter: Letter, calendar: bytes) -> EmailMessage:
     message = EmailMessage()
     message["From"] = Address(parseaddr(letter.sender)[0], addr_spec=letter.sender_address)
     message["To"] = Address(letter.member_name.replace("\n", " ").replace("\r", " "), addr_spec=letter.mail)
-    state = "Storniert" if letter.kind == "cancelled" else "Bestätigt"
+    state = _STATES[letter.kind]
     message["Subject"] = f"{state}: {letter.hub_name}, {_when(letter.booking.lines[0].slot, letter.zone)}"
     message["Date"] = format_datetime(letter.stamp)
     # The same mail sent twice (a worker killed after sending) has the same id, so mailboxes can drop it.
-    message["Message-ID"] = f"<{letter.booking.id}.{letter.kind}@{letter.sender_address.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{letter.change_id}@{letter.sender_address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_body(letter))
     message.add_attachment(

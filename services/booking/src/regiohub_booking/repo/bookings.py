@@ -1,9 +1,13 @@
 """Reading and saving bookings, and who may see them."""
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking, Line, Payment
 from regiohub_booking.domain.price import Quote, Step
@@ -59,12 +63,19 @@ _MAIL = Statement(
     "INSERT INTO mail_job (id, booking_id, kind, sequence, attempts, next_at, last_error) "
     "VALUES (:id, :booking_id, :kind, :sequence, 0, :now, '') ON CONFLICT DO NOTHING"
 )
+_MOVE = Statement("UPDATE booking SET starts_at = :starts_at, ends_at = :ends_at, moved_at = :moved_at WHERE id = :id")
+# The price is not among them: the app role has no right to change it.
+_MOVE_LINE = Statement(
+    "UPDATE line SET resource_id = :resource_id, resource_name = :resource_name, starts_at = :starts_at, "
+    "ends_at = :ends_at, derivation = CAST(:derivation AS jsonb) WHERE id = :id"
+)
 _STAMPS = (
     "held_at", "hold_until", "confirmed_at", "cancelled_at", "cancelled_by", "expired_at", "checked_in_at",
     "completed_at",
 )  # fmt: skip
 _FIXED = (
     "id", "code", "sub", "hub", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
+    "moved_at",
 )  # fmt: skip
 
 
@@ -180,6 +191,19 @@ async def save(on: On, booking: Booking) -> None:
         on, _SAVE, id=booking.id, status=booking.status.value, version=booking.version, fee_cents=booking.fee_cents,
         **values,
     )  # fmt: skip
+
+
+async def save_move(session: AsyncSession, booking: Booking) -> None:
+    """Write where and when a moved booking is now; the row is locked by the caller."""
+    await run(
+        session, _MOVE, id=booking.id, starts_at=booking.starts_at, ends_at=booking.ends_at, moved_at=booking.moved_at
+    )
+    for line in booking.lines:
+        await run(
+            session, _MOVE_LINE, id=line.id, resource_id=line.resource_id, resource_name=line.resource_name,
+            starts_at=line.slot.start, ends_at=line.slot.end,
+            derivation=json.dumps([asdict(step) for step in line.quote.derivation]),
+        )  # fmt: skip
 
 
 async def save_payment(on: On, booking_id: UUID, payment: Payment, *, now: datetime) -> None:

@@ -28,6 +28,18 @@ class BookingCreate(Strict):
     lines: Annotated[list[LineCreate], Field(min_length=1, max_length=MAX_LINES)]
 
 
+class LineMove(LineCreate):
+    """Where one line of the booking goes."""
+
+    line_id: UUID
+
+
+class BookingMove(Strict):
+    """The lines that move; the others stay."""
+
+    lines: Annotated[list[LineMove], Field(min_length=1, max_length=MAX_LINES)]
+
+
 class SlotPublic(BaseModel):
     """A free slot in the hub's offset with its price."""
 
@@ -129,6 +141,7 @@ class BookingPublic(BaseModel):
     expired_at: datetime | None
     checked_in_at: datetime | None
     completed_at: datetime | None
+    moved_at: datetime | None
 
     @classmethod
     def of(cls, booking: Booking, **more: Any) -> Self:
