@@ -731,3 +731,75 @@ async def test_a_booking_that_cannot_move_has_no_form(house):
         shown = await browser.get(f"/bookings/{BOOKING_ID}/move")
         assert "Umbuchen ist nicht" in shown.text
         assert 'name="date"' not in shown.text
+
+
+def command(state: str, **more: object) -> dict[str, object]:
+    return {
+        "id": GRANT_ID, "hub": "bendorf", "door": 1, "reason": "Ohne <Telefon>", "opened_by": "olga", "state": state,
+        "created_at": real_now().isoformat(), "expires_at": real_now().isoformat(), "outcome_reason": None,
+        "decided_at": None, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_door_is_opened_with_a_reason_and_accepted_is_not_opened(house, language):
+    browser, prefix = await member(house, "olga", **OPERATOR), "/en" if language == "en" else ""
+    sent: list[httpx.Request] = []
+
+    def accept(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(201, json=command("waiting"))
+
+    key = "0193b3f0-0000-7000-8000-0000000000c1"
+    house.access.routes[f"PUT /v1/hubs/bendorf/commands/{key}"] = accept
+    fields = {"door": "1", "reason": "Ohne <Telefon>", "key": key}
+
+    answer = await browser.post(f"{prefix}/operator/bendorf/open", fields)
+
+    assert answer.headers["location"] == f"{prefix}/operator/bendorf/readers#commands"
+    assert as_json(sent[0]) == {"door": 1, "reason": "Ohne <Telefon>"}
+    words = {"waiting": ("noch nicht geöffnet", "not opened yet"), "expired": ("abgelaufen", "expired")}
+    for state, (german, english) in words.items():
+        house.access.routes["GET /v1/hubs/bendorf/commands"] = items(command(state))
+        shown = await browser.get(f"{prefix}/operator/bendorf/readers")
+        check_page(shown, language)
+        assert (german if language == "de" else english) in shown.text
+        assert "<Telefon>" not in shown.text
+        assert "Haus<tür>" not in shown.text
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x", "x" * 201])
+async def test_no_door_opens_without_a_reason(house, reason):
+    browser = await member(house, "olga", **OPERATOR)
+
+    answer = await browser.post("/operator/bendorf/open", {"door": "1", "reason": reason})
+
+    assert answer.status_code == 422
+    check_page(answer, "de")
+    assert not [request for request in house.access.seen if request.method == "PUT"]
+
+
+async def test_a_reader_that_is_away_is_said_with_what_helps(house):
+    browser = await member(house, "olga", **OPERATOR)
+    key = "0193b3f0-0000-7000-8000-0000000000c1"
+    house.access.routes[f"PUT /v1/hubs/bendorf/commands/{key}"] = refusal(409, "reader-away")
+
+    answer = await browser.post("/operator/bendorf/open", {"door": "1", "reason": "Ohne Telefon", "key": key})
+
+    assert answer.status_code == 409
+    assert "Das Mitglied kann die PIN benutzen" in answer.text
+    assert 'value="Ohne Telefon"' in answer.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_the_member_sees_what_the_operator_opened(house, language):
+    opening = {"door": 1, "opened_at": real_now().isoformat(), "reason": "Ohne <Telefon>", "opened_by": "olga-1"}
+    house.access.routes[f"GET /v1/grants/{GRANT_ID}/remote-openings"] = items(opening)
+    browser = await member(house)
+
+    shown = await browser.get(("/en" if language == "en" else "") + f"/bookings/{BOOKING_ID}")
+
+    check_page(shown, language)
+    assert ("Vom Betreiber geöffnet" if language == "de" else "Opened by the operator") in shown.text
+    assert "Ohne &lt;Telefon&gt;" in shown.text
+    assert "olga-1" in shown.text

@@ -109,6 +109,11 @@ def _sync(_scene: Scene, _word: str, t: Thing) -> Call:
     return Call(f"/v1/readers/{t.reader}/sync", json=body)
 
 
+def _command(_scene: Scene, _word: str, t: Thing) -> Call:
+    """No reader of the scene is connected, so whoever may do it is told so: 409."""
+    return Call(f"/v1/hubs/{t.hub}/commands/{uuid4()}", json={"door": 1, "reason": "Ohne Telefon vor der Tür"})
+
+
 def _put_doors(_scene: Scene, _word: str, t: Thing) -> Call:
     return _match(Call(f"/v1/hubs/{t.hub}/doors", json={"doors": [{"number": 7, "name": "Hof", "outer": True}]}), 1)
 
@@ -205,6 +210,9 @@ ACCESS: dict[str, Maker] = _EVERY_SERVICE | {
     "GET /v1/hubs/{slug}/door-events": _at("/v1/hubs/{t.hub}/door-events"),
     "GET /v1/hubs/{slug}/doors": _at("/v1/hubs/{t.hub}/doors"),
     "PUT /v1/hubs/{slug}/doors": _put_doors,
+    "PUT /v1/hubs/{slug}/commands/{command_id}": _command,
+    "GET /v1/hubs/{slug}/commands": _at("/v1/hubs/{t.hub}/commands"),
+    "GET /v1/grants/{grant_id}/remote-openings": _at("/v1/grants/{t.grant}/remote-openings"),
     "POST /internal/events": _booking_fact,
 }
 BILLING: dict[str, Maker] = _EVERY_SERVICE | {

@@ -114,6 +114,8 @@ VISITS: dict[str, Maker] = {
         "/operator/{t.hub}/bookings/{t.booking[id]}/cancel", etag=ETAG
     ),
     "GET /operator/{hub}/readers": _to("/operator/{t.hub}/readers"),
+    # No reader of the scene is connected, so whoever may do it is told so.
+    "POST /operator/{hub}/open": _form("/operator/{t.hub}/open", door="1", reason="Ohne Telefon vor der Tür"),
     "GET /operator/{hub}/rooms": _to("/operator/{t.hub}/rooms"),
     "GET /operator/{hub}/rooms/{resource_id}": _to("/operator/{t.hub}/rooms/{t.resource}"),
     "POST /operator/{hub}/rooms/{resource_id}": _form("/operator/{t.hub}/rooms/{t.resource}", **ROOM),

@@ -112,6 +112,16 @@ async def find_grant(api: Api, booking_id: str) -> Json | None:
     return found[0] if found else None
 
 
+async def remote_openings(api: Api, grant: Json | None) -> list[Json]:
+    """Return which doors of a grant an operator opened; nothing while access is away."""
+    if grant is None:
+        return []
+    try:
+        return await api.items("access", f"/v1/grants/{grant['id']}/remote-openings")
+    except (Refused, Unavailable):
+        return []
+
+
 async def find_feed(api: Api) -> Json | None:
     """Return the visitor's calendar feed, or None when there is none."""
     found: Json | None = await api.find("booking", "/v1/calendar-feed")

@@ -10,7 +10,16 @@ from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
 from regiohub_gateway.web.pages.move import can_move
-from regiohub_gateway.web.reads import Json, active_grants, documents_of, find_feed, find_grant, grant_of, payments_of
+from regiohub_gateway.web.reads import (
+    Json,
+    active_grants,
+    documents_of,
+    find_feed,
+    find_grant,
+    grant_of,
+    payments_of,
+    remote_openings,
+)
 from regiohub_gateway.web.render import go, language_of, link, page
 from regiohub_shared.clock import now
 from regiohub_shared.problem import Unavailable
@@ -69,6 +78,7 @@ async def detail_page(request: Request, booking_id: str) -> Response:
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
         can_cancel=_can_cancel(booking), can_move=can_move(booking), moved="moved" in request.query_params, opens=booking["status"] in {"confirmed", "checked_in"},
+        remote=await remote_openings(api, grant),
         paid="paid" in request.query_params and booking["status"] == "confirmed",
     )  # fmt: skip
 

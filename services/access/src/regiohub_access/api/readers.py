@@ -40,7 +40,7 @@ ReaderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$", examples=["re
 async def sync_reader(
     reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep
 ) -> Response:
-    """Events up; keys, deny-list, PINs and (still empty) commands down.
+    """Events up; keys, deny-list, PINs and commands (to readers that understand them) down.
 
     Waits up to `wait_s` (at most 10) seconds for news. Repeating a request changes nothing.
     """
@@ -84,14 +84,14 @@ async def list_door_events(
     if following is not None:
         response.headers["Link"] = f'<?cursor={following}>; rel="next"'
     return DoorEventPage(
-        items=[DoorEventOut.of(row) for row in found], next=None if following is None else str(following)
+        items=[DoorEventOut.of(*told) for told in found], next=None if following is None else str(following)
     )
 
 
-@router.get("/hubs/{slug}/doors", summary="Doors of a hub", responses=problems(HubNotFound))
-async def get_doors(slug: Slug, _: CountyAdmin, session: SessionDep, response: Response) -> DoorsOut:
-    """What the county configured, with its ETag."""
-    hub, doors = await places.get_doors(session, slug=slug)
+@router.get("/hubs/{slug}/doors", summary="Doors of a hub", responses=problems(ForeignHub, HubNotFound))
+async def get_doors(slug: Slug, operator: Operator, session: SessionDep, response: Response) -> DoorsOut:
+    """What the county configured, with its ETag; the hub's operators may read it."""
+    hub, doors = await places.get_doors(session, principal=operator, slug=slug)
     response.headers["ETag"] = f'"{hub.version}"'
     return DoorsOut.of(hub, doors)
 

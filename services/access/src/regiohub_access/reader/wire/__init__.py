@@ -8,7 +8,7 @@ described shape raises `WireError`; unknown members are ignored, so that a newer
 from regiohub_access.reader.wire.events import GENESIS, GRANTED, Decision, Event, Kind, is_chained
 from regiohub_access.reader.wire.parse import MAX_INT, Json, WireError, format_time
 from regiohub_access.reader.wire.request import VERSION, Have, SyncRequest
-from regiohub_access.reader.wire.response import COMMANDS_VERSION, Commands, SyncResponse
+from regiohub_access.reader.wire.response import COMMANDS_VERSION, Command, Commands, SyncResponse
 from regiohub_access.reader.wire.tables import DenyEntry, DenyList, Door, Pin, PinTable, WireKey, keys_etag
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "GRANTED",
     "MAX_INT",
     "VERSION",
+    "Command",
     "Commands",
     "Decision",
     "DenyEntry",
