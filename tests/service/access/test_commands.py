@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from regiohub_access.reader import wire
 from regiohub_access.reader.decide import PinTyped
+from regiohub_access.usecases.housekeeping import keep_house
 from regiohub_shared import clock
 from regiohub_shared.ids import new_id
 from tests.service.access.test_reader_program import Hub, hub
@@ -280,3 +281,13 @@ async def test_the_real_reader_opens_once_over_cuts_and_repeats(world: World, hu
     assert [one["state"] for one in await listed(world)] == ["opened"]
     rows = await world.rows("SELECT method, is_chained, doubt FROM door_event ORDER BY number")
     assert [tuple(row) for row in rows] == [("command", True, None), ("pin", True, None)]
+
+
+async def test_commands_are_kept_as_long_as_refusals_at_doors(world: World, connected: FakeReader):
+    await order(world)
+    vault = world.app.state.vault
+    for days, left in ((89, 1), (91, 0)):
+        async with world.db.session() as session:
+            at = clock.now() + timedelta(days=days)
+            await keep_house(session, vault=vault, allowed_days=30, denied_days=90, now=at, real_now=clock.real_now())
+        assert len(await world.rows("SELECT 1 FROM command")) == left, days
