@@ -211,6 +211,8 @@ async def test_a_report_that_cannot_be_true_decides_nothing(world: World, connec
     doubts = [row.doubt for row in await world.rows("SELECT doubt FROM door_event ORDER BY number")]
     assert doubts == ["unknown_credential", "unknown_credential", "ahead", "unknown_credential", "not_chained"]
     assert [one["state"] for one in await listed(world)] == ["waiting"]
+    page = await world.client.get(f"/v1/hubs/{HUB}/door-events", headers=OPERATOR)
+    assert (page.status_code, len(page.json()["items"])) == (200, 5), "what a reader writes breaks no page"
 
 
 async def test_the_member_concerned_is_told_and_nobody_else(world: World, connected: FakeReader):

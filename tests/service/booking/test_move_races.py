@@ -61,7 +61,7 @@ def mover(arena: Arena, held: Held, to: UUID, span: Span, delay_s: float = 0.0) 
         try:
             async with arena.db.session() as session:
                 await move_booking(
-                    session, principal=BOSS, booking_id=held.id, version=1, moves=moves, now=now()
+                    session, principal=BOSS, booking_id=held.id, version={1}, moves=moves, now=now()
                 )  # fmt: skip
         except SlotTaken:
             found.lost.append([(to, *span)])
@@ -174,7 +174,7 @@ async def test_a_move_against_a_closure_and_its_own_cancellation(arena: Arena) -
         async def cancel(found: Round, held: Held = held) -> None:
             try:
                 async with arena.db.session() as session:
-                    await cancel_booking(session, principal=BOSS, booking_id=held.id, version=1, now=now())
+                    await cancel_booking(session, principal=BOSS, booking_id=held.id, version={1}, now=now())
             except PreconditionFailed:
                 found.refused += 1
             except Exception as error:  # noqa: BLE001 - noted

@@ -111,7 +111,7 @@ async def test_moving_nowhere_changes_nothing(world: World) -> None:
 
     answer = await move(world, booking, going(booking, DESK, tomorrow(9), tomorrow(10)))
 
-    assert (answer.status_code, answer.json()) == (200, booking)
+    assert (answer.status_code, answer.json() | {"is_own": True}) == (200, booking)
     assert await world.rows() == before
 
 
@@ -279,6 +279,33 @@ async def test_each_move_is_mailed_with_the_same_event_and_a_higher_sequence(wor
     assert {str(event["STATUS"]) for event in events} == {"CONFIRMED"}
     assert len({mail["Message-ID"] for mail in mails}) == 3
     assert "umgebucht" in mails[1].get_body().get_content()
+
+
+async def test_the_member_is_told_that_the_hub_moved_it(world: World, sink: Any) -> None:
+    kept, port = sink
+    booking = await paid(world, (DESK, tomorrow(9), tomorrow(10)))
+    line = going(booking, DESK, tomorrow(14), tomorrow(15))
+    answer = await move(world, booking, line, by=OPERATOR)
+    await send_due(world.db, smtp(world, port))
+    moved = await world.read(booking)
+    again = await move(world, moved, going(booking, DESK, tomorrow(16), tomorrow(17)))
+    await send_due(world.db, smtp(world, port))
+
+    assert (answer.json()["moved_by"], again.json()["moved_by"]) == ("operator", "member")
+    texts = [mail.get_body().get_content() for mail in kept.mails if str(mail["Subject"]).startswith("Umgebucht")]
+    assert ["Der Hub hat Ihre Buchung umgebucht" in text for text in texts] == [True, False]
+    assert ["The hub has moved your booking" in text for text in texts] == [True, False]
+
+
+async def test_a_move_takes_any_of_the_versions_that_the_caller_read(world: World) -> None:
+    booking = await paid(world, (DESK, tomorrow(9), tomorrow(10)))
+    body = {"lines": [going(booking, DESK, tomorrow(14), tomorrow(15))]}
+    path = f"/v1/bookings/{booking['id']}/move"
+
+    weak = await world.client.post(path, json=body, headers=MEMBER | {"If-Match": f'W/"{booking["version"]}"'})
+    listed = await world.client.post(path, json=body, headers=MEMBER | {"If-Match": f'"1", "{booking["version"]}"'})
+
+    assert (weak.status_code, listed.status_code) == (412, 200)
 
 
 async def test_a_door_that_opened_for_the_old_slot_checks_nobody_in(world: World) -> None:

@@ -13,7 +13,7 @@ from regiohub_shared.db.migrate import _config, run_migrations
 from tests.service.booking.world import FREE, MEMBER, running, tomorrow
 from tests.support.pg import Cluster, migrations_of
 
-STEPS = [("booking", "0002"), ("booking", "0003"), ("access", "0002")]
+STEPS = [("booking", "0004"), ("booking", "0005"), ("access", "0003")]
 
 
 def _back(package: str, urls: Urls, to: str) -> None:
@@ -78,7 +78,7 @@ async def test_a_moved_booking_survives_the_step_back(cluster: Cluster) -> None:
             }  # fmt: skip
             moved = await world.post(f"/v1/bookings/{made['id']}/move", {"lines": [line]}, by=MEMBER, version=1)
             assert moved.status_code == 200
-        _back("regiohub_booking", urls, "0002")
+        _back("regiohub_booking", urls, "0004")
         owner = await asyncpg.connect(urls.owner)
         assert await owner.fetchval("SELECT starts_at FROM booking") == tomorrow(14)
         assert await owner.fetchval("SELECT array_agg(kind ORDER BY kind) FROM mail_job") == ["confirmed"]

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -89,6 +90,19 @@ def test_never_late(tmp_path):
         clock.turn(-20 * SECOND)  # a clock that goes back a little makes nothing good again
         waiting.arrive([OPEN], v.NOW + 10 * SECOND)
         assert waiting.take(12) is None
+
+
+def test_a_clock_that_is_set_back_makes_no_command_last_longer(tmp_path):
+    clock = Hands()
+    with reader(tmp_path, clock) as (waiting, store):
+        waiting.arrive([OPEN], v.NOW)
+        clock.turn(-50 * SECOND)
+        clock.moment = replace(clock.moment, steady=clock.moment.steady + 29)
+        waiting.expire()
+        assert len(waiting) == 1
+        clock.moment = replace(clock.moment, steady=clock.moment.steady + 1)
+        assert waiting.take(12) is None
+        assert told(store) == [("denied", "expired", OPEN.id)]
 
 
 def test_one_that_arrives_expired_is_refused_and_reported_once(tmp_path):

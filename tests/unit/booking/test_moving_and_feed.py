@@ -32,7 +32,9 @@ def test_whatever_moves_the_price_and_the_identity_stay(resource: UUID, hours: i
     before = confirmed()
     start = START + hours * HOUR + timedelta(days=days)
 
-    after = plan_move(before, [Move(UUID(int=11), resource, start, start + 2 * HOUR)], PLACES, NOW + HOUR)
+    after = plan_move(
+        before, [Move(UUID(int=11), resource, start, start + 2 * HOUR)], PLACES, now=NOW + HOUR, by="member"
+    )
 
     assert (after.id, after.code, after.status, after.gross_cents) == (before.id, before.code, before.status, 800)
     [line] = after.lines
@@ -45,16 +47,16 @@ def test_refusals_come_before_anything_else() -> None:
     booking = confirmed()
     there = Move(UUID(int=11), ROOM, START + HOUR, START + 3 * HOUR)
     with pytest.raises(IllegalTransition):
-        plan_move(booking.cancel(NOW, "member"), [there], PLACES, NOW)
+        plan_move(booking.cancel(NOW, "member"), [there], PLACES, now=NOW, by="member")
     with pytest.raises(AlreadyBegun):
-        plan_move(booking, [there], PLACES, START)
+        plan_move(booking, [there], PLACES, now=START, by="member")
     with pytest.raises(OtherHub):
-        plan_move(booking, [replace(there, resource_id=FAR)], PLACES, NOW)
+        plan_move(booking, [replace(there, resource_id=FAR)], PLACES, now=NOW, by="member")
     with pytest.raises(PriceDiffers) as refusal:
-        plan_move(booking, [replace(there, end=START + 2 * HOUR)], PLACES, NOW)
+        plan_move(booking, [replace(there, end=START + 2 * HOUR)], PLACES, now=NOW, by="member")
     assert (refusal.value.params["gross_cents"], refusal.value.params["new_gross_cents"]) == (800, 400)
     same = Move(UUID(int=11), ROOM, START, START + 2 * HOUR)
-    assert plan_move(booking, [same], PLACES, NOW) is booking
+    assert plan_move(booking, [same], PLACES, now=NOW, by="member") is booking
 
 
 def test_a_secret_is_read_from_its_file_name_and_from_nothing_else() -> None:

@@ -167,7 +167,7 @@ class Closure(Base, table=True):
 
 
 class Member(Base, table=True):
-    """Name and verified mail, read once from Keycloak with the member's own token."""
+    """Name and verified mail, read from Keycloak with the member's own token; without a mail it is asked for again."""
 
     __tablename__ = "member"
 
@@ -196,7 +196,6 @@ class Booking(Base, table=True):
         CheckConstraint("starts_at < ends_at", name="order"),
         CheckConstraint("gross_cents >= 0 AND fee_cents >= 0 AND version > 0", name="cents"),
         Index("ix_booking_sub_id", "sub", "id"),
-        Index("ix_booking_hub_starts_at", "hub", "starts_at"),
         Index("ix_booking_hold_until", "hold_until", postgresql_where=text("status IN ('held', 'requested')")),
         Index("ix_booking_ends_at", "ends_at", postgresql_where=text("status IN ('confirmed', 'checked_in')")),
     )
@@ -222,6 +221,7 @@ class Booking(Base, table=True):
     checked_in_at: datetime | None = Field(default=None, sa_type=Stamp)
     completed_at: datetime | None = Field(default=None, sa_type=Stamp)
     moved_at: datetime | None = Field(default=None, sa_type=Stamp)
+    moved_by: str | None = Field(default=None, sa_type=Text)
 
 
 class Line(Base, table=True):
@@ -230,6 +230,7 @@ class Line(Base, table=True):
     __tablename__ = "line"
     __table_args__ = (
         UniqueConstraint("booking_id", "position"),
+        Index("ix_line_resource_id_starts_at", "resource_id", "starts_at"),
         CheckConstraint("starts_at < ends_at", name="order"),
         CheckConstraint("gross_cents >= 0", name="cents"),
     )
@@ -237,7 +238,7 @@ class Line(Base, table=True):
     id: UUID = Field(primary_key=True)
     booking_id: UUID = Field(foreign_key="booking.id")
     position: int
-    resource_id: UUID = Field(index=True, foreign_key="resource.id")
+    resource_id: UUID = Field(foreign_key="resource.id")
     resource_name: str = Field(sa_type=Text)
     starts_at: datetime = Field(sa_type=Stamp)
     ends_at: datetime = Field(sa_type=Stamp)

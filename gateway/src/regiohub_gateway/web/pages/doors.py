@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from regiohub_gateway.web.api import Api, Refused, api_of
 from regiohub_gateway.web.forms import Form, known_slug, read_form
 from regiohub_gateway.web.pages.operator import for_form, operator_of
-from regiohub_gateway.web.reads import Json
+from regiohub_gateway.web.reads import Json, bookings_of_pins
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.problem import Unavailable
 
@@ -54,7 +54,9 @@ async def _show(request: Request, hub: str, form: Form | None, refused: Refused 
         request, "operator/readers", status=status,
         hub=place, readers=readers, events=events, commands=(commands or [])[:_SHOWN], doors=doors or [],
         options=[(door["number"], f"{door['number']} – {door['name']}") for door in doors or []],
-        names={door["number"]: door["name"] for door in doors or []}, form=form, refused=refused, tab="readers",
+        names={door["number"]: door["name"] for door in doors or []}, form=form, refused=refused,
+        bookings=await bookings_of_pins(api, hub, [pin for reader in readers or [] for pin in reader["pins"]]),
+        tab="readers",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Api, Refused, api_of
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
-from regiohub_gateway.web.reads import Json
+from regiohub_gateway.web.reads import Json, own_booking
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.clock import now
 from regiohub_shared.problem import NotFound
@@ -51,7 +51,8 @@ async def move(request: Request, booking_id: str) -> Response:
     except Refused as refused:
         if refused.status not in {409, 412, 422}:
             raise
-        return await _show(request, api, booking_id, form, refused)
+        mine = await _own_other(api, booking_id, wish) if refused.type == "slot-taken" else None
+        return await _show(request, api, booking_id, form, refused, mine=mine)
     return go(request, f"/bookings/{booking_id}?moved=1")
 
 
@@ -63,6 +64,7 @@ async def _show(
     refused: Refused | None,
     *,
     choices: tuple[datetime, ...] = (),
+    mine: Json | None = None,
 ) -> Response:
     found = await api.send("GET", "booking", f"/v1/bookings/{booking_id}")
     booking, line = found.data, _line(found.data, form)
@@ -74,8 +76,14 @@ async def _show(
         request, "move", status=status,
         booking=booking, etag=found.etag, line=line, minutes=_minutes(line), hub=hub, form=form, refused=refused,
         resources=[(one["id"], one["name"]) for one in resources if one["is_active"] or one["id"] == line["resource_id"]],
-        shown=_shown(line, form), choices=choices, can_move=can_move(booking), offers=_offers(refused),
+        shown=_shown(line, form), choices=choices, can_move=can_move(booking), offers=_offers(refused), mine=mine,
     )  # fmt: skip
+
+
+async def _own_other(api: Api, booking_id: str, wish: Json) -> Json | None:
+    """Return another booking of the visitor that takes this place then: nobody else was faster."""
+    start, end = moments.parse(wish["start"]), moments.parse(wish["end"])
+    return await own_booking(api, wish["resource_id"], start, end, but=booking_id)
 
 
 def _line(booking: Json, form: Form) -> Json:

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from regiohub_access.domain.chain import DoorEvent
-from regiohub_access.domain.openings import CLOCK_SKEW, Doubt
+from regiohub_access.domain.openings import Doubt
 from regiohub_shared.problem import Conflict, NotFound
 
 LIFE = timedelta(seconds=30)
@@ -64,15 +64,18 @@ def outcome_of(event: DoorEvent) -> Outcome:
     return "expired" if event.reason == "expired" else "refused"
 
 
-def doubt(event: DoorEvent, order: Order | None, *, now: datetime, real_now: datetime) -> Doubt | None:
-    """Return why this report cannot be true, None if it can: only the reader that got the command can follow it."""
+def doubt(event: DoorEvent, order: Order | None, *, now: datetime, real_now: datetime, skew: timedelta) -> Doubt | None:
+    """Return why this report cannot be true, None if it can: only the reader that got the command can follow it.
+
+    ``skew`` is how far its clock may be from ours.
+    """
     if not event.is_chained:
         return "not_chained"
     said = (event.hub, event.door, event.reader_id, event.reader_log)
     if order is None or said != (order.hub, order.door, order.reader_id, order.reader_chain):
         return "unknown_credential"
-    if event.at > now + CLOCK_SKEW:
+    if event.at > now + skew:
         return "ahead"
     at = event.at - (now - real_now)  # events carry business time
-    is_late = event.decision == "allowed" and at >= order.expires_at + CLOCK_SKEW
+    is_late = event.decision == "allowed" and at >= order.expires_at + skew
     return "outside_window" if is_late else None

@@ -47,6 +47,7 @@ class Waiting:
         self._store = store
         self._clock = clock
         self._held: dict[str, Command] = {}
+        self._until: dict[str, float] = {}
 
     def __len__(self) -> int:
         """How many wait."""
@@ -57,16 +58,21 @@ class Waiting:
         for command in commands:
             if command.id in self._store.state.commands or command.id in self._held:
                 continue
-            reason = judge_arrival(self._store.state, command, self._clock(), server_time)
+            moment = self._clock()
+            reason = judge_arrival(self._store.state, command, moment, server_time)
             if reason == GRANTED and len(self._held) < MOST:
                 self._held[command.id] = command
+                self._until[command.id] = moment.steady + (command.expires_at - moment.real).total_seconds()
             else:
                 self._decide(command, Reason.READER_FAULT if reason == GRANTED else reason)
 
     def expire(self) -> None:
         """Refuse what nobody took in time, so that access hears of it."""
         for command in list(self._held.values()):
-            reason = judge(self._store.state, command, self._clock())
+            moment = self._clock()
+            reason = judge(self._store.state, command, moment)
+            if reason == GRANTED and moment.steady >= self._until[command.id]:
+                reason = Reason.EXPIRED  # the clock was set back while it waited
             if reason != GRANTED:
                 self._decide(command, reason)
 
@@ -84,6 +90,7 @@ class Waiting:
     def _decide(self, command: Command, reason: str) -> bool:
         """Store the decision with its event; False if it could not be stored, and then nothing may be done."""
         self._held.pop(command.id, None)
+        self._until.pop(command.id, None)
         decided = Decided(
             command.door, "command", reason, command_id=command.id, command_until=command.expires_at
         )  # fmt: skip

@@ -85,9 +85,9 @@ async def commands_for(
 
 async def note_command(session: AsyncSession, event: DoorEvent, *, now: datetime, real_now: datetime) -> DoorEvent:
     """Take a reader's report; return the event, with its doubt if it cannot be true (then it decides nothing)."""
-    command_id = _id_of(event.credential)
+    command_id = id_of(event.credential)
     found = await commands.find_locked(session, command_id) if command_id else None
-    doubt = rules.doubt(event, _order(found) if found else None, now=now, real_now=real_now)
+    doubt = rules.doubt(event, _order(found) if found else None, now=now, real_now=real_now, skew=wire.MAX_DRIFT)
     if found is not None and doubt is None and found.outcome is None:
         found.outcome, found.outcome_reason, found.decided_at = rules.outcome_of(event), event.reason, event.at
         session.add(found)
@@ -99,7 +99,8 @@ def _order(row: Command) -> rules.Order:
     return rules.Order(row.id, row.hub, row.door, row.expires_at, row.reader_id, row.reader_chain)
 
 
-def _id_of(credential: str | None) -> UUID | None:
+def id_of(credential: str | None) -> UUID | None:
+    """Return the command that an event names; a reader may write anything there."""
     try:
         return UUID(credential or "")
     except ValueError:

@@ -1,6 +1,6 @@
 """The county sets up doors and readers; operators look at readers and door events."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from regiohub_access.repo.places import DoorPlan
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.repo.visible import check_operates
 from regiohub_access.tables import Command, DoorEventRow, Hub, Reader
+from regiohub_access.usecases.commands import id_of
 from regiohub_access.usecases.passes import deny_outdated
 from regiohub_access.usecases.pins import pin_table
 from regiohub_shared.auth.principal import Principal
@@ -49,12 +50,14 @@ class ReaderView:
 
 
 async def get_doors(session: AsyncSession, *, principal: Principal, slug: str) -> tuple[Hub, list[DoorPlan]]:
-    """Return what the county configured; raise :class:`ForeignHub`, :class:`HubNotFound`."""
+    """Return what the county configured; raise :class:`ForeignHub` or :class:`HubNotFound`."""
     check_operates(principal, slug)
     return await places.get_hub(session, slug), await places.list_doors(session, slug)
 
 
-async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_version: int | None, now: datetime) -> Hub:
+async def put_doors(
+    session: AsyncSession, *, slug: str, plan: HubPlan, if_version: Container[int] | None, now: datetime
+) -> Hub:
     """Replace a hub's doors and margins; passes that no longer say the same go on the deny-list.
 
     The same content again changes nothing and needs no version. Other content raises :class:`PreconditionRequired`
@@ -78,10 +81,10 @@ async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_versi
     return hub
 
 
-def _check_match(version: int, wanted: int | None) -> None:
+def _check_match(version: int, wanted: Container[int] | None) -> None:
     if version and wanted is None:
         raise PreconditionRequired("The doors are set up already; send If-Match with their version.", version=version)
-    if wanted not in (None, version):
+    if wanted is not None and version not in wanted:
         raise PreconditionFailed(version=version)
 
 
@@ -136,7 +139,7 @@ async def list_door_events(
     await places.get_hub(session, slug)
     found = await events.list_events(session, slug, before=before)
     page = found[: events.PAGE]
-    named = [row.credential for row in page if row.method == "command" and row.credential]
-    ordered = {str(key): row for key, row in (await commands.list_by_id(session, map(UUID, named))).items()}
-    told = [(row, ordered.get(row.credential or "")) for row in page]
+    named = {row.number: id_of(row.credential) for row in page if row.method == "command"}
+    ordered = await commands.list_by_id(session, {key for key in named.values() if key is not None})
+    told = [(row, ordered.get(key) if (key := named.get(row.number)) else None) for row in page]
     return told, page[-1].number if len(found) > events.PAGE else None

@@ -41,7 +41,9 @@ class Move:
     end: datetime
 
 
-def plan_move(booking: Booking, moves: Sequence[Move], places: Mapping[UUID, Place], now: datetime) -> Booking:
+def plan_move(
+    booking: Booking, moves: Sequence[Move], places: Mapping[UUID, Place], *, now: datetime, by: str
+) -> Booking:
     """Return the moved booking; the same value if nothing moves.
 
     Raises ``IllegalTransition``, ``AlreadyBegun``, :class:`LineTwice`, ``NotFound`` for a line of another booking,
@@ -60,7 +62,7 @@ def plan_move(booking: Booking, moves: Sequence[Move], places: Mapping[UUID, Pla
         for number, line in enumerate(booking.lines)
     )
     _check_hub(booking, lines, places)
-    return booking if lines == booking.lines else booking.move(lines, now)
+    return booking if lines == booking.lines else booking.move(lines, now, by)
 
 
 def _moved(number: int, line: Line, move: Move, places: Mapping[UUID, Place], now: datetime) -> Line:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from regiohub_booking.domain.booking import Booking
-from regiohub_booking.repo.bookings import whole_bookings
+from regiohub_booking.repo.bookings import BOOKING, whole_bookings
 from regiohub_booking.repo.statement import On, Row, Statement, fetch, run
 
 _PUT = Statement(
@@ -15,8 +15,8 @@ _OWNER = Statement("SELECT sub FROM calendar_feed WHERE token_digest = :digest")
 _DROP = Statement("DELETE FROM calendar_feed WHERE sub = :sub")
 # Only what was once confirmed: a hold that nobody paid never was an appointment.
 _BOOKINGS = Statement(
-    "SELECT * FROM booking WHERE sub = :sub AND confirmed_at IS NOT NULL AND ends_at > :since "
-    "ORDER BY starts_at DESC, id DESC LIMIT :limit"
+    f"{BOOKING} WHERE b.sub = :sub AND b.confirmed_at IS NOT NULL AND b.ends_at > :since "
+    "ORDER BY b.starts_at DESC, b.id DESC LIMIT :limit"
 )
 _HUBS = Statement(
     "SELECT slug, name, street, postcode, city, time_zone FROM hub WHERE slug = ANY(CAST(:slugs AS text[]))"

@@ -1,6 +1,6 @@
 """Move a booking by the way in: the same locks in the same order, the own rows out, the new ones in, or nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -27,7 +27,13 @@ class _Short(Exception):
 
 
 async def move_booking(
-    session: AsyncSession, *, principal: Principal, booking_id: UUID, version: int, moves: Sequence[Move], now: datetime
+    session: AsyncSession,
+    *,
+    principal: Principal,
+    booking_id: UUID,
+    version: Container[int],
+    moves: Sequence[Move],
+    now: datetime,
 ) -> Booking:
     """Give the booking another slot or resource of its hub at the same price, before it starts.
 
@@ -39,7 +45,7 @@ async def move_booking(
     booking = await bookings.get_visible_locked(session, booking_id, principal)
     check_version(booking.version, version)
     found = await places.get_places(session, _resources(booking, moves))
-    moved = plan_move(booking, moves, found, now)
+    moved = plan_move(booking, moves, found, now=now, by="member" if booking.sub == principal.sub else "operator")
     if moved is booking:
         return booking
     wanted = claims(wants(moved.lines, found))

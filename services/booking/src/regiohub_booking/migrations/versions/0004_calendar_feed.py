@@ -7,8 +7,8 @@ from alembic import op
 
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
-revision = "0002"
-down_revision = "0001"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

@@ -7,13 +7,13 @@ from alembic import op
 
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
 _UP = (
-    "ALTER TABLE booking ADD COLUMN moved_at timestamptz",
+    "ALTER TABLE booking ADD COLUMN moved_at timestamptz, ADD COLUMN moved_by text",
     "ALTER TABLE mail_job DROP CONSTRAINT ck_mail_job_kind",
     "ALTER TABLE mail_job ADD CONSTRAINT ck_mail_job_kind CHECK (kind IN ('confirmed', 'moved', 'cancelled'))",
     "ALTER TABLE mail_job DROP CONSTRAINT uq_mail_job_booking_id_kind",
@@ -28,7 +28,7 @@ _DOWN = (
     "ALTER TABLE mail_job ADD CONSTRAINT uq_mail_job_booking_id_kind UNIQUE (booking_id, kind)",
     "ALTER TABLE mail_job DROP CONSTRAINT ck_mail_job_kind",
     "ALTER TABLE mail_job ADD CONSTRAINT ck_mail_job_kind CHECK (kind IN ('confirmed', 'cancelled'))",
-    "ALTER TABLE booking DROP COLUMN moved_at",
+    "ALTER TABLE booking DROP COLUMN moved_at, DROP COLUMN moved_by",
 )
 _RIGHTS = {
     "operator": "SELECT, INSERT, UPDATE (name, version)",
@@ -41,7 +41,7 @@ _RIGHTS = {
     "closure": "SELECT, INSERT, DELETE, UPDATE (created_by)",
     "member": "SELECT, INSERT, DELETE",
     "booking": "SELECT, INSERT, UPDATE (sub, status, version, fee_cents, held_at, hold_until, confirmed_at, "
-    "cancelled_at, cancelled_by, expired_at, checked_in_at, completed_at, starts_at, ends_at, moved_at)",
+    "cancelled_at, cancelled_by, expired_at, checked_in_at, completed_at, starts_at, ends_at, moved_at, moved_by)",
     "line": "SELECT, INSERT, UPDATE (resource_id, resource_name, starts_at, ends_at, derivation)",
     "occupancy": "SELECT, INSERT, DELETE",
     "calendar_feed": "SELECT, INSERT, DELETE, UPDATE (token_digest, created_at)",

@@ -7,8 +7,8 @@ from alembic import op
 
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -43,17 +43,20 @@ _DOWN = (
     "DROP TABLE command",
 )
 _RIGHTS = {
-    "hub": "SELECT, INSERT, UPDATE",
-    "door": "SELECT, INSERT, UPDATE, DELETE",
+    "hub": "SELECT, INSERT, UPDATE (margin_minutes, address, version, change_sequence, epoch, deny_sequence, "
+    "pins_sequence, pins_digest, event_number, event_hash, chain_checked, chain_broken)",
+    "door": "SELECT, INSERT, DELETE",
     "door_resource": "SELECT, INSERT, DELETE",
-    "reader": "SELECT, INSERT, UPDATE",
-    "grant": "SELECT, INSERT, UPDATE",
+    "reader": "SELECT, INSERT, UPDATE (hub, last_sync_at, log_id, log_sequence, log_hash, deny_epoch, deny_sequence, "
+    "commands_version)",
+    "grant": "SELECT, INSERT, UPDATE (sub, version, status, activated_at, revoked_at, erased_at, opened_version, "
+    "first_opened_at)",
     "grant_line": "SELECT, INSERT, DELETE",
     "pin": "SELECT, INSERT, DELETE",
     "armed_pin": "SELECT, INSERT, DELETE",
     "issuer_key": "SELECT, INSERT, DELETE",
-    "holder_key": "SELECT, INSERT, UPDATE, DELETE",
-    "pass": "SELECT, INSERT, UPDATE, DELETE",
+    "holder_key": "SELECT, INSERT, UPDATE (created_at, replaced_at), DELETE",
+    "pass": "SELECT, INSERT, UPDATE (revoked_at), DELETE",
     "deny_entry": "SELECT, INSERT, DELETE",
     "door_event": "SELECT, INSERT",
     "chain_link": "SELECT, INSERT",
