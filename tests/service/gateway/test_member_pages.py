@@ -30,6 +30,15 @@ def hrefs(page: str) -> list[str]:
     return [href.replace("&amp;", "&") for href in re.findall(r'href="([^"]+)"', page)]
 
 
+async def test_a_search_in_a_hub_that_is_not_there_says_so_and_leads_to_all(house):
+    page = await house.browser().get("/find?hub=nowhere&date=2026-12-01&time=09:00&minutes=120")
+
+    assert "Diesen Hub gibt es hier nicht." in page.text
+    assert "/find?date=2026-12-01&time=09%3A00&minutes=120" in hrefs(page.text)
+    known = await house.browser().get("/find?hub=bendorf&date=2026-12-01&time=09:00&minutes=120")
+    assert "Diesen Hub gibt es hier nicht." not in known.text
+
+
 async def test_a_hub_that_opens_later_offers_what_it_has_then(house):
     start = moments.next_step(moments.after(now(), 90))
     later = start.date() == now().astimezone(moments.ZONE).date()

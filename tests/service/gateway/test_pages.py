@@ -150,7 +150,12 @@ async def test_a_free_room_is_booked_at_once(house):
     start = real_now().replace(microsecond=0)
     fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
 
-    assert (await browser.post("/en/book", fields)).headers["location"] == f"/en/bookings/{BOOKING_ID}"
+    target = (await browser.post("/en/book", fields)).headers["location"]
+    assert target == f"/en/bookings/{BOOKING_ID}?booked=1"
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = httpx.Response(
+        200, json=fakes.booking("confirmed", gross_cents=0)
+    )
+    assert ">Booked<" in (await browser.get(target)).text
 
 
 async def test_a_taken_slot_keeps_the_page_and_offers_what_works(house):

@@ -49,11 +49,9 @@ class Delivery(Base, OutboxDelivery, table=True):
     """One row per fact and subscriber."""
 
     __table_args__ = (
-        Index(
-            "ix_outbox_delivery_due", "subscriber", "next_at",
-            postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
-        ),
-    )  # fmt: skip
+        # Without dead_at in its condition: readiness counts dead letters too.
+        Index("ix_outbox_delivery_due", "subscriber", "next_at", postgresql_where=text("delivered_at IS NULL")),
+    )
 
 
 class Inbox(Base, InboxRow, table=True):

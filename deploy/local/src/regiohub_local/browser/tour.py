@@ -186,6 +186,7 @@ LIFE: Sequence[Stop] = (
     Stop("hub", "error-unknown", "/hubs/atlantis"),
     Stop("find", "data", f"/find?{_SLOT}"),
     Stop("find", "error-closed", "/find?hub=rieden&date={date}&time=05:30&minutes=120"),
+    Stop("find", "error-no-hub", "/find?hub=atlantis"),
     Stop("find", "error-time", "/find?date=2027-03-28&time=02:30&minutes=60"),
     Stop("find", "error-twice", "/find?date=2027-10-31&time=02:30&minutes=60"),
     Stop("book", "data", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120"),

@@ -48,7 +48,7 @@ async def book(request: Request) -> Response:
         resource = await api.get("booking", f"/v1/resources/{resource_id}")
         search = _search(resource, start, end)
         return await _show(request, api, resource, search, refused)
-    rest = "/pay" if booking["status"] == "held" else ""
+    rest = "/pay" if booking["status"] == "held" else "?booked=1"
     return go(request, f"/bookings/{booking['id']}{rest}")
 
 
@@ -83,8 +83,8 @@ async def _show(request: Request, api: Api, resource: Json, search: Search, refu
         None if refused else next((offer for offer in found.offers or [] if offer.resource_id == resource["id"]), None)
     )
     taken = not own and (refused.type if refused else why) == "slot-taken"
-    is_known = taken and search.start and search.end
-    mine = await own_booking(api, resource["id"], search.start, search.end) if is_known else None
+    start, end = search.start, search.end
+    mine = await own_booking(api, resource["id"], start, end) if taken and start and end else None
     others = [offer for offer in found.offers or [] if offer.resource_id != resource["id"]]
     later = [] if own else await _later(api, resource, search, refused)
     times = await _times(api, resource, search)

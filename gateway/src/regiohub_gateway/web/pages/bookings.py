@@ -1,6 +1,7 @@
 """A member's own bookings: list, detail, pay, wait for the payment, cancel."""
 
 import asyncio
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -81,8 +82,8 @@ async def detail_page(request: Request, booking_id: str) -> Response:
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
         is_own=booking["is_own"], by_hub=booking["cancelled_by"] in _HUB, ended=booking["status"] in _ENDED,
         can_cancel=_can_cancel(booking), can_move=can_move(booking), opens=booking["status"] in {"confirmed", "checked_in"},
+        done=_done(request.query_params, booking), has_paid=_has_paid(payments),
         moved="moved" in request.query_params, remote=await remote_openings(api, grant),
-        paid="paid" in request.query_params and booking["status"] == "confirmed", has_paid=_has_paid(payments),
     )  # fmt: skip
 
 
@@ -254,6 +255,11 @@ def _is_ahead(booking: Json) -> bool:
 def _can_cancel(booking: Json) -> bool:
     """Return whether the button makes sense; booking decides."""
     return booking["status"] in {"requested", "held", "confirmed"} and moments.parse(booking["starts_at"]) > now()
+
+
+def _done(query: Mapping[str, str], booking: Json) -> str:
+    """Return what has just been done, as the way here says and the booking bears out."""
+    return next((step for step in ("paid", "booked") if step in query and booking["status"] == "confirmed"), "")
 
 
 def _has_paid(payments: list[Json] | None) -> bool | None:
