@@ -1093,6 +1093,7 @@ async def test_a_door_is_opened_with_a_reason_and_accepted_is_not_opened(house, 
 
     key = "0193b3f0-0000-7000-8000-0000000000c1"
     house.access.routes[f"PUT /v1/hubs/bendorf/commands/{key}"] = accept
+    house.access.routes["GET /v1/hubs/bendorf/doors"] = {"doors": [{"number": 1, "name": "Haus<tür>"}]}
     fields = {"door": "1", "reason": "Ohne <Telefon>", "key": key}
 
     answer = await browser.post(f"{prefix}/operator/bendorf/open", fields)
