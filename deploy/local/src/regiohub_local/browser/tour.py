@@ -198,6 +198,8 @@ LIFE: Sequence[Stop] = (
     Stop("bookings", "data", "/bookings", MEMBER),
     Stop("bookings", "data-calendar", "/bookings", MEMBER, _make_calendar_address),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
+    Stop("booking", "data-moved", "/bookings/{moved}?moved=1", MEMBER),
+    Stop("booking", "data-moved-by-hub", "/bookings/{moved}", MEMBER),
     Stop("booking", "data-held", "/bookings/{held}", MEMBER),
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
     Stop("booking", "data-expired", "/bookings/{expired}", MEMBER),
