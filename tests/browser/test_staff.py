@@ -204,3 +204,32 @@ async def test_pages_of_others_stay_shut(house, people):
     page = await people.page(TREASURY)
     answer = await page.goto(f"{house.origin}/finance/stadt-mayen")
     assert answer.status == 403
+
+
+async def test_an_operator_opens_a_door_from_afar_and_sees_that_it_opened(house, people):
+    page = await people.page(OPERATOR)
+
+    async def accepted() -> bool:
+        """A house that has just started may have a reader that has not called yet: then it is refused, not queued."""
+        await page.goto(f"{house.origin}/operator/bendorf/readers")
+        await page.fill("#f-reason", "Ohne Telefon vor der Tür")
+        async with page.expect_navigation():
+            await page.locator("form[action$='/open'] button").click()
+        return page.url.endswith("/readers#commands")
+
+    await until("the reader's first call", accepted)
+    card = page.locator("#commands ~ .rh-cards .rh-card").first
+    await expect(card).to_contain_text("Ohne Telefon vor der Tür")
+
+    async def state() -> bool:
+        """Reload, as the link on the page does: the state needs no script."""
+        await page.reload()
+        text = await card.locator(".kern-badge").inner_text()
+        return text == "geöffnet"
+
+    # The reader hears of it by its waiting sync, its door's page takes it, the event comes back.
+    await until("the door's report", state)
+    events = page.locator("table tbody tr").first
+    await expect(events).to_contain_text("aus der Ferne")
+    await expect(events).to_contain_text("Ohne Telefon vor der Tür")
+    assert await axe(page) == []

@@ -1,7 +1,7 @@
 """What happens to bookings in these tests, told by the real services, and in which orders letters may arrive."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -50,6 +50,28 @@ async def paid_late(town: Street, booking: dict[str, Any]) -> None:
     await lapse(town)
     await town.billing.press(opened)
     await town.billing.webhooks()
+    await town.deliver()
+
+
+async def moved(town: Street, booking: dict[str, Any]) -> None:
+    """Held, paid, moved to the next day."""
+    await town.pay(booking)
+    await town.deliver()
+    await move(town, booking)
+
+
+async def move(town: Street, booking: dict[str, Any], days: int = 1) -> None:
+    """To the same hour so many days later."""
+    fresh, later = await town.read(booking), timedelta(days=days)
+    line = fresh["lines"][0]
+    wish = {
+        "line_id": line["id"], "resource_id": line["resource_id"],
+        "start": (datetime.fromisoformat(line["start"]) + later).isoformat(),
+        "end": (datetime.fromisoformat(line["end"]) + later).isoformat(),
+    }  # fmt: skip
+    path = f"/v1/bookings/{booking['id']}/move"
+    answer = await town.booking.post(path, {"lines": [wish]}, by=town.by[booking["id"]], version=fresh["version"])
+    assert answer.status_code == 200, answer.text
     await town.deliver()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from regiohub_shared.contracts.booking import BookingChanged
-from tests.contract.stories import ORDERS, Story, cancelled, lost, paid_late, read_fact, snapshot, used
+from tests.contract.stories import ORDERS, Story, cancelled, lost, moved, paid_late, read_fact, snapshot, used
 from tests.support.world_street import Street
 
 
@@ -66,6 +66,9 @@ ENDS: list[tuple[Story, dict[str, Any], dict[str, Any]]] = [
         "payments": REFUNDED, "refunds": [("cancelled", "succeeded", 400)],
     }),
     (paid_late, ACTIVE | {"version": 3}, CHARGE | {
+        "status": "confirmed", "confirmed": True, "cancelled": False, "documents": [INVOICE], "payments": PAID,
+    }),
+    (moved, ACTIVE | {"version": 3}, CHARGE | {
         "status": "confirmed", "confirmed": True, "cancelled": False, "documents": [INVOICE], "payments": PAID,
     }),
     (lost, REVOKED | {"version": 3}, CHARGE | {

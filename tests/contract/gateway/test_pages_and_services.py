@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -82,7 +83,7 @@ async def hold(browser: Browser, resource: Any = DESK, minutes: int = 60, hours_
     assert quote.status_code == 200, quote.text
     held = await browser.post("/book", hidden(quote))
     assert held.status_code == 303, held.text
-    return str(held.headers["location"]).split("/")[2]
+    return urlsplit(held.headers["location"]).path.split("/")[2]
 
 
 async def test_from_the_start_page_to_a_hold_and_its_cancellation(street):

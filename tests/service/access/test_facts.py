@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from tests.service.access.world import BOOTH, DESK, MEMBER, OTHER, World, later, line, make_fact, moment
 from tests.support.tokens import bearer
@@ -167,3 +168,22 @@ async def test_only_booking_may_deliver(world: World):
         answer = await world.client.post("/internal/events", json=envelope, headers=headers)
         assert answer.status_code == 403
     assert await world.rows('SELECT 1 FROM "grant"') == []
+
+
+async def test_a_moved_booking_moves_its_windows_and_its_first_opening_counts_anew(world: World):
+    await world.set_up()
+    fact = make_fact()
+    await world.hears(fact)
+    before = await world.grant_of(fact)
+    async with world.db.session() as session:
+        await session.execute(text('UPDATE "grant" SET first_opened_at = :at'), {"at": moment(-12)})
+
+    moved = fact.model_copy(update={"version": 3, "lines": (line(BOOTH, 600, 660),), "moved_at": moment(-11)})
+    await world.hears(moved)
+    await world.hears(fact)
+
+    after = await world.grant_of(fact)
+    assert (after["id"], after["pin"], after["status"]) == (before["id"], before["pin"], "active")
+    assert [door["number"] for door in after["doors"]] == [1, 3]
+    assert datetime.fromisoformat(after["starts_at"]) == moved.lines[0].start - timedelta(minutes=10)
+    assert after["first_opened_at"] is None

@@ -152,12 +152,13 @@ class World:
         pins_stored: tuple[str, ...] = (),
         wait_s: int = 0,
         azp: str | None = None,
+        commands_version: int = 1,
         expect: int = 200,
     ) -> wire.SyncResponse | None:
         """One exchange of a reader; None unless it is answered with 200."""
         request = wire.SyncRequest(
             chain=reader.chain, events=events, acked_seq=0, have=have or wire.Have(), pins_stored=pins_stored,
-            wait_s=wait_s,
+            wait_s=wait_s, commands_version=commands_version,
         )  # fmt: skip
         headers = bearer("device", "lock-device", azp=azp or reader.client_id)
         answer = await self.client.post(

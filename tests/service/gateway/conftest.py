@@ -77,6 +77,7 @@ def make_services() -> list[Service]:
             "GET /v1/grants": fakes.items(grant),
             "GET /v1/hubs/bendorf/readers": fakes.items(),
             "GET /v1/hubs/bendorf/door-events": fakes.items(),
+            "GET /v1/hubs/bendorf/commands": fakes.items(),
             "GET /v1/hubs/bendorf/doors": {"hub": "bendorf", "doors": [{"number": 1, "name": "Haustür"}]},
         }),
         Service("billing", {

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -18,7 +19,13 @@ OPERATOR = {"roles": ("member", "hub-operator"), "hub_operator": ["bendorf"]}
 FINANCE = {"roles": ("member", "finance"), "finance": ["stadt-bendorf"]}
 PUBLIC = ["/", "/find", "/hubs/bendorf", "/impressum", "/datenschutz", "/barrierefreiheit", "/leichte-sprache", "/lizenzen",
           "/problems", "/problems/slot-taken", "/api-docs", f"/book?resource={ROOM_ID}"]  # fmt: skip
-OWN = ["/bookings", f"/bookings/{BOOKING_ID}", f"/bookings/{BOOKING_ID}/cancel", f"/key/{BOOKING_ID}"]
+OWN = [
+    "/bookings",
+    f"/bookings/{BOOKING_ID}",
+    f"/bookings/{BOOKING_ID}/cancel",
+    f"/bookings/{BOOKING_ID}/move",
+    f"/key/{BOOKING_ID}",
+]
 HUB_PAGES = ["/operator/bendorf", "/operator/bendorf/rooms", f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/hours",
              "/operator/bendorf/closures", "/operator/bendorf/readers", f"/operator/bendorf/bookings/{BOOKING_ID}/cancel"]  # fmt: skip
 
@@ -926,6 +933,219 @@ async def test_health_tells_about_database_and_schema(house):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/en/metrics"])
 async def test_operations_are_not_there_under_the_public_name(house, path):
     assert (await house.browser().get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_calendar_address_is_shown_once_renewed_and_revoked(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    secret = f"{ORIGIN}/calendars/{'S' * 43}.ics"
+    since = real_now().isoformat()
+    house.booking.routes["POST /v1/calendar-feed"] = httpx.Response(201, json={"url": secret, "created_at": since})
+    house.booking.routes["DELETE /v1/calendar-feed"] = httpx.Response(204)
+    assert f"{prefix}/bookings/calendar/revoke" not in (await browser.get(f"{prefix}/bookings")).text
+
+    made = await browser.post(f"{prefix}/bookings/calendar", {})
+    check_page(made, language)
+    assert (made.status_code, secret in made.text) == (200, True)
+    house.booking.routes["GET /v1/calendar-feed"] = {"created_at": since}
+    listed = await browser.get(f"{prefix}/bookings")
+    assert secret not in listed.text
+    assert f'action="{prefix}/bookings/calendar/revoke"' in listed.text
+    assert (await browser.get(f"{prefix}/bookings/calendar")).headers["location"] == f"{prefix}/bookings"
+
+    revoked = await browser.post(f"{prefix}/bookings/calendar/revoke", {})
+    assert revoked.headers["location"] == f"{prefix}/bookings"
+    assert house.booking.last("DELETE", "/v1/calendar-feed")
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_booking_is_moved_by_a_form_that_keeps_its_length(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    path = f"{prefix}/bookings/{BOOKING_ID}/move"
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = fakes.booking(
+        version=5, moved_at=real_now().isoformat()
+    )
+    shown = (await browser.get(path)).text
+    assert f'href="{path}"' in (await browser.get(f"{prefix}/bookings/{BOOKING_ID}")).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', shown))
+    fields = {"etag": '"4"', "line": hidden["line"], "resource": ROOM_ID, "date": "2027-05-03", "time": "14:00"}
+
+    answer = await browser.post(path, fields)
+
+    assert answer.headers["location"] == f"{prefix}/bookings/{BOOKING_ID}?moved=1"
+    sent = house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/move")
+    assert sent.headers["if-match"] == '"4"'
+    [line] = as_json(sent)["lines"]
+    assert (line["start"], line["end"]) == ("2027-05-03T14:00:00+02:00", "2027-05-03T16:00:00+02:00")
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(moved_at=real_now().isoformat())
+    done = await browser.get(f"{prefix}/bookings/{BOOKING_ID}?moved=1")
+    check_page(done, language)
+    assert ("Umgebucht" if language == "de" else "Moved") in done.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_refused_move_says_why_and_offers_what_costs_the_same(house, language):
+    browser, prefix = await member(house), "/en" if language == "en" else ""
+    path = f"{prefix}/bookings/{BOOKING_ID}/move"
+    slot = {
+        "resource_id": ROOM_ID, "resource_name": "Platz <1>", "start": "2027-05-04T12:00:00+00:00",
+        "end": "2027-05-04T14:00:00+00:00", "price": fakes.PRICE,
+    }  # fmt: skip
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = refusal(
+        409, "price-differs", line=0, gross_cents=900, new_gross_cents=1250, alternatives=[slot], resources=[]
+    )
+    fields = {"etag": '"4"', "line": ROOM_ID, "resource": ROOM_ID, "date": "2027-05-03", "time": "14:00"}
+
+    answer = await browser.post(path, fields)
+
+    assert answer.status_code == 409
+    check_page(answer, language)
+    assert "12,50" in answer.text or "12.50" in answer.text
+    [link] = re.findall(r'href="([^"]*date=2027-05-04[^"]*)"', answer.text)
+    assert "time=14:00" in link
+    assert 'value="14:00"' in (await browser.get(link.replace("&amp;", "&"))).text
+
+
+async def test_a_move_onto_the_own_other_booking_blames_nobody(house):
+    browser, path = await member(house), f"/bookings/{BOOKING_ID}/move"
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = refusal(
+        409, "slot-taken", line=0, alternatives=[], resources=[]
+    )
+    other = fakes.booking(id=GRANT_ID, code="EIGEN234")
+    start = datetime.fromisoformat(other["starts_at"]).astimezone(ZoneInfo("Europe/Berlin"))
+    fields = {
+        "etag": '"4"', "line": ROOM_ID, "resource": ROOM_ID, "date": start.date().isoformat(),
+        "time": start.strftime("%H:%M"),
+    }  # fmt: skip
+
+    house.booking.routes["GET /v1/bookings"] = items(fakes.booking())
+    foreign = await browser.post(path, fields)
+    house.booking.routes["GET /v1/bookings"] = items(fakes.booking(), other)
+    own = await browser.post(path, fields)
+
+    assert ("Jemand war schneller" in foreign.text, "schon gebucht" in foreign.text) == (True, False)
+    assert ("Jemand war schneller" in own.text, "EIGEN234" in own.text) == (False, True)
+
+
+async def test_the_member_sees_that_the_hub_moved_the_booking(house):
+    browser = await member(house)
+    for by, is_told in (("operator", True), ("member", False)):
+        moved = fakes.booking(moved_at=real_now().isoformat(), moved_by=by)
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = moved
+        shown = await browser.get(f"/bookings/{BOOKING_ID}")
+        assert ("Der Hub hat Ihre Buchung umgebucht" in shown.text) is is_told
+
+
+@pytest.mark.parametrize(("form", "page"), [
+    (f"/bookings/{BOOKING_ID}/move", f"/bookings/{BOOKING_ID}/move?time=14%3A00&unsent=1"),
+    ("/bookings/calendar", "/bookings?unsent=1"),
+    ("/bookings/calendar/revoke", "/bookings?unsent=1"),
+    ("/operator/bendorf/open", "/operator/bendorf/readers?unsent=1"),
+])  # fmt: skip
+async def test_forms_of_moves_feeds_and_doors_lead_through_an_ended_login_back(house, form, page):
+    answer = await house.browser().post(form, {"time": "14:00", "reason": "Ohne Telefon"})
+
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["return_to"] == [page]
+
+
+async def test_a_move_into_a_time_that_the_clocks_skip_or_show_twice_is_asked_about(house):
+    browser, path = await member(house), f"/bookings/{BOOKING_ID}/move"
+    fields = {"etag": '"4"', "line": ROOM_ID, "resource": ROOM_ID, "time": "02:30"}
+
+    skipped = await browser.post(path, fields | {"date": "2027-03-28"})
+    twice = await browser.post(path, fields | {"date": "2027-10-31"})
+
+    assert (skipped.status_code, twice.status_code) == (422, 422)
+    links = re.findall(r'href="([^"]*fold=[01])"', twice.text)
+    assert len(links) == 2
+    again = await browser.get(links[1].replace("&amp;", "&"))
+    assert 'name="fold" value="1"' in again.text
+    house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/move"] = fakes.booking()
+    await browser.post(path, fields | {"date": "2027-10-31", "fold": "1"})
+    [line] = as_json(house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/move"))["lines"]
+    assert line["start"] == "2027-10-31T02:30:00+01:00"
+
+
+async def test_a_booking_that_cannot_move_has_no_form(house):
+    browser = await member(house)
+    for status in ("held", "checked_in", "cancelled"):
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(status)
+        shown = await browser.get(f"/bookings/{BOOKING_ID}/move")
+        assert "Umbuchen ist nicht" in shown.text
+        assert 'name="date"' not in shown.text
+
+
+def command(state: str, **more: object) -> dict[str, object]:
+    return {
+        "id": GRANT_ID, "hub": "bendorf", "door": 1, "reason": "Ohne <Telefon>", "opened_by": "olga", "state": state,
+        "created_at": real_now().isoformat(), "expires_at": real_now().isoformat(), "outcome_reason": None,
+        "decided_at": None, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_door_is_opened_with_a_reason_and_accepted_is_not_opened(house, language):
+    browser, prefix = await member(house, "olga", **OPERATOR), "/en" if language == "en" else ""
+    sent: list[httpx.Request] = []
+
+    def accept(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(201, json=command("waiting"))
+
+    key = "0193b3f0-0000-7000-8000-0000000000c1"
+    house.access.routes[f"PUT /v1/hubs/bendorf/commands/{key}"] = accept
+    house.access.routes["GET /v1/hubs/bendorf/doors"] = {"doors": [{"number": 1, "name": "Haus<tür>"}]}
+    fields = {"door": "1", "reason": "Ohne <Telefon>", "key": key}
+
+    answer = await browser.post(f"{prefix}/operator/bendorf/open", fields)
+
+    assert answer.headers["location"] == f"{prefix}/operator/bendorf/readers#commands"
+    assert as_json(sent[0]) == {"door": 1, "reason": "Ohne <Telefon>"}
+    words = {"waiting": ("noch nicht geöffnet", "not opened yet"), "expired": ("abgelaufen", "expired")}
+    for state, (german, english) in words.items():
+        house.access.routes["GET /v1/hubs/bendorf/commands"] = items(command(state))
+        shown = await browser.get(f"{prefix}/operator/bendorf/readers")
+        check_page(shown, language)
+        assert (german if language == "de" else english) in shown.text
+        assert "<Telefon>" not in shown.text
+        assert "Haus<tür>" not in shown.text
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x", "x" * 201])
+async def test_no_door_opens_without_a_reason(house, reason):
+    browser = await member(house, "olga", **OPERATOR)
+
+    answer = await browser.post("/operator/bendorf/open", {"door": "1", "reason": reason})
+
+    assert answer.status_code == 422
+    check_page(answer, "de")
+    assert not [request for request in house.access.seen if request.method == "PUT"]
+
+
+async def test_a_reader_that_is_away_is_said_with_what_helps(house):
+    browser = await member(house, "olga", **OPERATOR)
+    key = "0193b3f0-0000-7000-8000-0000000000c1"
+    house.access.routes[f"PUT /v1/hubs/bendorf/commands/{key}"] = refusal(409, "reader-away")
+
+    answer = await browser.post("/operator/bendorf/open", {"door": "1", "reason": "Ohne Telefon", "key": key})
+
+    assert answer.status_code == 409
+    assert "Das Mitglied kann die PIN benutzen" in answer.text
+    assert 'value="Ohne Telefon"' in answer.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_the_member_sees_what_the_operator_opened(house, language):
+    opening = {"door": 1, "opened_at": real_now().isoformat(), "reason": "Ohne <Telefon>", "opened_by": "olga-1"}
+    house.access.routes[f"GET /v1/grants/{GRANT_ID}/remote-openings"] = items(opening)
+    browser = await member(house)
+
+    shown = await browser.get(("/en" if language == "en" else "") + f"/bookings/{BOOKING_ID}")
+
+    check_page(shown, language)
+    assert ("Vom Betreiber geöffnet" if language == "de" else "Opened by the operator") in shown.text
+    assert "Ohne &lt;Telefon&gt;" in shown.text
+    assert "olga-1" in shown.text
 
 
 @pytest.mark.parametrize(

@@ -534,3 +534,27 @@ async def test_headers_named_in_connection_end_at_the_gateway(over_sockets):
     assert told["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert "x-outer" in told["headers"]
     assert {"x-inner", "user-agent", "accept-encoding", "accept"} & told["headers"].keys() == set()
+
+
+async def test_a_calendar_needs_no_login_and_takes_no_session_along(house, caplog):
+    caplog.set_level("DEBUG")
+    secret = "S" * 43
+    feed = httpx.Response(
+        200, text="BEGIN:VCALENDAR", headers={"etag": '"a"', "cache-control": "private, no-cache", "content-type": "text/calendar"}
+    )  # fmt: skip
+    house.booking.routes[f"GET /v1/calendars/{secret}.ics"] = feed
+    browser = house.browser()
+    await browser.login()
+
+    for visitor in (house.browser(), browser):
+        answer = await visitor.get(f"/calendars/{secret}.ics", headers={"if-none-match": '"b"'})
+
+        assert (answer.status_code, answer.text) == (200, "BEGIN:VCALENDAR")
+        assert (answer.headers["etag"], answer.headers["cache-control"]) == ('"a"', "private, no-cache")
+        seen = house.booking.last("GET", f"/v1/calendars/{secret}.ics")
+        assert "authorization" not in seen.headers
+        assert seen.headers["if-none-match"] == '"b"'
+    unknown = await house.browser().get("/calendars/x.ics")
+    assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+    assert "proxied" in caplog.text
+    assert secret[:12] not in caplog.text

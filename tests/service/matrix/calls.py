@@ -81,6 +81,15 @@ def _book(_scene: Scene, _word: str, t: Thing) -> Call:
     return _key(Call("/v1/bookings", json={"lines": [line]}))
 
 
+def _move(_scene: Scene, _word: str, t: Thing) -> Call:
+    start = tomorrow(14, days=30)
+    line = {
+        "line_id": t.booking["lines"][0]["id"], "resource_id": str(t.resource), "start": start.isoformat(),
+        "end": (start + timedelta(hours=1)).isoformat(),
+    }  # fmt: skip
+    return _match(Call(f"/v1/bookings/{t.booking['id']}/move", json={"lines": [line]}), t.booking["version"])
+
+
 def _close(_scene: Scene, _word: str, t: Thing) -> Call:
     start = tomorrow(10, days=40)
     body = {
@@ -98,6 +107,11 @@ def _put_hub(_scene: Scene, _word: str, t: Thing) -> Call:
 def _sync(_scene: Scene, _word: str, t: Thing) -> Call:
     body = wire.SyncRequest("0123456789abcdef", (), 0, wire.Have(), (), 0).to_json()
     return Call(f"/v1/readers/{t.reader}/sync", json=body)
+
+
+def _command(_scene: Scene, _word: str, t: Thing) -> Call:
+    """No reader of the scene is connected, so whoever may do it is told so: 409."""
+    return Call(f"/v1/hubs/{t.hub}/commands/{uuid4()}", json={"door": 1, "reason": "Ohne Telefon vor der Tür"})
 
 
 def _put_doors(_scene: Scene, _word: str, t: Thing) -> Call:
@@ -159,6 +173,11 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "POST /v1/bookings/{booking_id}/cancel": lambda _s, _w, t: _match(
         Call(f"/v1/bookings/{t.booking['id']}/cancel"), t.booking["version"]
     ),
+    "POST /v1/bookings/{booking_id}/move": _move,
+    "GET /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "POST /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "DELETE /v1/calendar-feed": _at("/v1/calendar-feed"),
+    "GET /v1/calendars/{name}": lambda _s, word, t: Call(f"/v1/calendars/{'x.ics' if word == 'nobody' else t.feed}"),
     "GET /v1/hubs/{slug}/bookings": _at("/v1/hubs/{t.hub}/bookings", date=tomorrow(9).date()),
     "POST /v1/bookings/{booking_id}/check-in": _at("/v1/bookings/{t.booking[id]}/check-in"),
     "PATCH /v1/resources/{resource_id}": lambda _s, _w, t: _match(
@@ -190,6 +209,9 @@ ACCESS: dict[str, Maker] = _EVERY_SERVICE | {
     "GET /v1/hubs/{slug}/door-events": _at("/v1/hubs/{t.hub}/door-events"),
     "GET /v1/hubs/{slug}/doors": _at("/v1/hubs/{t.hub}/doors"),
     "PUT /v1/hubs/{slug}/doors": _put_doors,
+    "PUT /v1/hubs/{slug}/commands/{command_id}": _command,
+    "GET /v1/hubs/{slug}/commands": _at("/v1/hubs/{t.hub}/commands"),
+    "GET /v1/grants/{grant_id}/remote-openings": _at("/v1/grants/{t.grant}/remote-openings"),
     "POST /internal/events": _booking_fact,
 }
 BILLING: dict[str, Maker] = _EVERY_SERVICE | {

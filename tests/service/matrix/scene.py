@@ -41,6 +41,8 @@ class Thing:
     closure: str = ""
     batch: str = ""
     checkout: str = ""
+    feed: str = ""
+    """File name of the member's calendar feed."""
 
     @property
     def town(self) -> str:
@@ -86,6 +88,7 @@ async def set_scene(cluster: Cluster, sandbox_origin: str) -> AsyncIterator[Scen
             thing.booking = await _paid(street, thing)
             await street.booking.bring_near(thing.booking)  # so that it can be checked in
         await _find_the_rest(street, things)
+        await _subscribe(street, things["mine"])
         await _know_everybody(street)
         event = await _event(street)
         rows = {name: await Rows.freeze(cluster, urls) for name, urls in street.urls.items()}
@@ -149,6 +152,12 @@ async def _find_the_rest(street: Street, things: dict[str, Thing]) -> None:
             "INSERT INTO clearing_item (id, kind, source, operator, amount_cents, currency, detail, created_at) "
             "VALUES ($1, 'refund_failed', $2, $2, 1, 'EUR', '', $3)", case, operator, real_now(), owner=True,
         )  # fmt: skip
+
+
+async def _subscribe(street: Street, thing: Thing) -> None:
+    answer = await street.booking.client.post("/v1/calendar-feed", headers=bearer(thing.sub, "member"))
+    assert answer.status_code == 201, answer.text
+    thing.feed = answer.json()["url"].rpartition("/")[2]
 
 
 async def _know_everybody(street: Street) -> None:

@@ -64,6 +64,14 @@ CLOSURE = {
     "end_date": "2035-01-08", "end_time": "18:00",
 }  # fmt: skip
 ETAG = '"{t.booking[version]}"'
+
+
+def _move(t: Thing) -> Visit:
+    start = tomorrow(14, days=31).astimezone(moments.ZONE)
+    fields = {"resource": str(t.resource), "date": start.date().isoformat(), "time": f"{start:%H:%M}"}
+    return Visit(f"/bookings/{t.booking['id']}/move", fields | {"etag": ETAG.format(t=t)})
+
+
 VISITS: dict[str, Maker] = {
     "GET /openapi.json": _to("/openapi.json"),
     "GET /docs": _to("/docs"),
@@ -89,6 +97,11 @@ VISITS: dict[str, Maker] = {
     "GET /bookings/{booking_id}/payment": _to("/bookings/{t.held[id]}/payment"),
     "GET /bookings/{booking_id}/cancel": _to("/bookings/{t.booking[id]}/cancel"),
     "POST /bookings/{booking_id}/cancel": _form("/bookings/{t.booking[id]}/cancel", etag=ETAG),
+    "GET /bookings/{booking_id}/move": _to("/bookings/{t.booking[id]}/move"),
+    "POST /bookings/{booking_id}/move": _move,
+    "GET /bookings/calendar": _to("/bookings/calendar"),
+    "POST /bookings/calendar": _form("/bookings/calendar"),
+    "POST /bookings/calendar/revoke": _form("/bookings/calendar/revoke"),
     "GET /key/worker.js": _to("/key/worker.js"),
     "GET /key/{booking_id}": _to("/key/{t.booking[id]}"),
     "GET /operator": _to("/operator"),
@@ -101,6 +114,8 @@ VISITS: dict[str, Maker] = {
         "/operator/{t.hub}/bookings/{t.booking[id]}/cancel", etag=ETAG
     ),
     "GET /operator/{hub}/readers": _to("/operator/{t.hub}/readers"),
+    # No reader of the scene is connected, so whoever may do it is told so.
+    "POST /operator/{hub}/open": _form("/operator/{t.hub}/open", door="1", reason="Ohne Telefon vor der Tür"),
     "GET /operator/{hub}/rooms": _to("/operator/{t.hub}/rooms"),
     "GET /operator/{hub}/rooms/{resource_id}": _to("/operator/{t.hub}/rooms/{t.resource}"),
     "POST /operator/{hub}/rooms/{resource_id}": _form("/operator/{t.hub}/rooms/{t.resource}", **ROOM),

@@ -1,8 +1,10 @@
 """The page hands what is shown to the reader and says what the reader decided, with or without a script."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 from regiohub_access.rh1 import Reason
 from regiohub_local.reader_page import picture, texts
-from regiohub_local.reader_page.app import Desk, create_app
+from regiohub_local.reader_page.app import Desk, attend, create_app
 from regiohub_local.reader_page.reader import Reader
 from regiohub_local.reader_page.settings import Settings
 
@@ -224,3 +226,30 @@ async def test_strict_policy_and_no_inline_script_or_style(page):
     for name, kind in (("page.css", "text/css"), ("camera.js", "text/javascript")):
         assert (await page.get(f"/assets/{name}")).headers["content-type"].startswith(kind)
     assert (await page.get("/assets/app.py")).status_code == 404
+
+
+async def test_the_page_asks_for_every_door_as_a_lock_does_and_goes_on_when_the_reader_was_away():
+    asked: list[int] = []
+    away = True
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal away
+        if away:
+            away = False
+            raise httpx.ConnectError("refused", request=request)
+        if request.url.path == "/status":
+            return httpx.Response(200, json={"doors": [{"number": 1, "name": "a"}, {"number": 2, "name": "b"}]})
+        assert request.url.path == "/take"
+        asked.append(json.loads(request.content)["door"])
+        return httpx.Response(200, json={"door": asked[-1], "opened": True})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://reader") as http:
+        attending = asyncio.create_task(attend(Desk("bendorf", Reader(http))))
+        async with asyncio.timeout(5):
+            while len(asked) < 4:
+                await asyncio.sleep(0.05)
+        attending.cancel()
+        with suppress(asyncio.CancelledError):
+            await attending
+
+    assert asked[:4] == [1, 2, 1, 2]

@@ -23,6 +23,7 @@ from regiohub_access.reader.store import Store, StoreError
 from regiohub_access.reader.wire import (
     GENESIS,
     GRANTED,
+    Command,
     Commands,
     DenyEntry,
     DenyList,
@@ -278,6 +279,6 @@ def test_only_access_takes_back_a_clock_that_ran_ahead():
     assert decide(synced(ahead, RESPONSE, NOW), PassShown(12, v.shown()), NOW).reason == GRANTED
 
 
-def test_commands_are_never_obeyed():
-    ordered = replace(RESPONSE, commands=Commands(version=9, items=({"open": 12},)))
+def test_commands_are_no_part_of_the_state():
+    ordered = replace(RESPONSE, commands=Commands(2, (Command("0" * 36, 12, v.NOW + HOUR),)))
     assert synced(STATE, ordered, NOW) == STATE

@@ -15,7 +15,7 @@ from regiohub_access.reader.settings import Settings
 from regiohub_access.reader.state import SyncRefused
 from regiohub_access.reader.store import Store
 from regiohub_access.reader.sync import Syncer, SyncFailed
-from regiohub_access.reader.wire import GENESIS, Commands, DenyEntry, Pin, PinTable, is_chained
+from regiohub_access.reader.wire import GENESIS, Command, Commands, DenyEntry, Pin, PinTable, is_chained
 from regiohub_access.rh1 import Reason
 from tests.unit.access import rh1_vectors as v
 from tests.unit.access.fake_access import SECRET, FakeAccess, wire_key
@@ -163,11 +163,23 @@ async def test_an_unknown_version_is_refused(access, tmp_path):
             await syncer.once()
 
 
-async def test_commands_are_read_and_ignored(access, tmp_path):
-    access.answer = {"commands": Commands(items=({"id": "1", "open": 12},)).to_json()}
+@pytest.mark.parametrize("version", [1, 3, 9])
+async def test_commands_of_another_version_are_left_unread(access, tmp_path, version):
+    access.answer = {"commands": {"version": version, "items": [{"id": "1", "open": 12}]}}
     async with syncer_for(access, tmp_path) as (syncer, store):
         await syncer.once()
-        assert store.pending_count() == 0
+        assert (len(syncer.commands), store.pending_count()) == (0, 0)
+
+
+async def test_a_command_that_nobody_takes_is_reported_as_expired_soon_after(access, tmp_path):
+    command = Command("0192f1c4-0000-7000-8000-000000000001", 12, CLOCK().real + timedelta(seconds=2))
+    access.answer = {"commands": Commands(2, (command,)).to_json()}
+    async with syncer_for(access, tmp_path) as (syncer, _), running(syncer):
+        await until(lambda: access.events)
+        assert len(syncer.commands) == 0
+    [event] = access.events.values()
+    assert (event.kind, event.decision, event.reason, event.command_id) == ("command", "denied", "expired", command.id)
+    assert {request.commands_version for request in access.requests} == {2}
 
 
 async def test_a_revoked_token_is_fetched_anew(access, tmp_path):

@@ -22,13 +22,14 @@ events = st.builds(
     seq=numbers,
     at=times,
     door=numbers,
-    kind=st.sampled_from(["pass", "pin"]),
+    kind=st.sampled_from(["pass", "pin", "command"]),
     decision=st.sampled_from(["allowed", "denied"]),
     reason=st.sampled_from(["granted", "expired"]),
     pass_id=st.none() | hexes,
     pin_id=st.none() | names,
     prev_hash=hashes,
     hash=hashes,
+    command_id=st.none() | names,
 )
 requests = st.builds(
     wire.SyncRequest,
@@ -38,10 +39,12 @@ requests = st.builds(
     have=st.builds(wire.Have, numbers, names, numbers, numbers),
     pins_stored=st.lists(names, max_size=3).map(tuple),
     wait_s=numbers,
+    commands_version=numbers,
 )
 pins = st.builds(
     wire.Pin, names, st.from_regex(r"\A[0-9]{4,10}\Z"), st.lists(numbers, max_size=3).map(tuple), times, times
 )
+commands = st.builds(wire.Command, st.uuids().map(str), numbers, times)
 responses = st.builds(
     wire.SyncResponse,
     hub=names,
@@ -54,6 +57,7 @@ responses = st.builds(
     events_acked=numbers,
     server_time=times,
     epoch=numbers,
+    commands=st.just(wire.Commands()) | st.builds(wire.Commands, st.just(2), st.lists(commands, max_size=2).map(tuple)),
 )
 
 

@@ -71,7 +71,7 @@ ALLOWED = {
     ("requested", "approve", "held"), ("requested", "reject", "rejected"), ("requested", "expire", "expired"),
     ("requested", "cancel", "cancelled"), ("held", "confirm", "confirmed"), ("held", "expire", "expired"),
     ("held", "cancel", "cancelled"), ("expired", "confirm_late", "confirmed"), ("confirmed", "cancel", "cancelled"),
-    ("confirmed", "check_in", "checked_in"), ("confirmed", "complete", "completed"),
+    ("confirmed", "move", "confirmed"), ("confirmed", "check_in", "checked_in"), ("confirmed", "complete", "completed"),
     ("checked_in", "complete", "completed"), ("checked_in", "revoke", "cancelled"),
 }  # fmt: skip
 

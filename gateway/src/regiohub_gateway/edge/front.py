@@ -14,6 +14,7 @@ from regiohub_gateway.edge.hosts import Hosts, Misdirected
 from regiohub_gateway.edge.limits import AddressLimiter
 from regiohub_gateway.edge.paths import check_path
 from regiohub_gateway.edge.proxy import Caller, Proxy
+from regiohub_gateway.edge.routes import CALENDARS
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
 from regiohub_gateway.visitor import SessionBusy, Visitor
@@ -102,7 +103,7 @@ class Front:
         self._check_host(scope["headers"], path)
         if not path.startswith(_UNCOUNTED):
             await self._addresses.check(caller.address)
-        if path.startswith("/api/"):
+        if path.startswith(("/api/", CALENDARS)):
             await self._proxy(scope, receive, send, path=path, caller=caller)
         else:
             await self._page(scope, receive, send, path, caller)

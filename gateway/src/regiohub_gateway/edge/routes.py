@@ -7,6 +7,8 @@ from regiohub_shared.problem import MethodNotAllowed, NotFound
 
 _PREFIX = re.compile(r"/api/(booking|access|billing)(/.+)")
 _LINK = re.compile(r"/api/billing/v1/(documents/[^/]+|exports/[^/]+/file)")
+_CALENDAR = re.compile(r"/calendars/([^/]+)")
+CALENDARS = "/calendars/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 MIB = 1024 * 1024
 
@@ -29,11 +31,13 @@ def is_link(path: str) -> bool:
 
 
 def find_route(method: str, path: str) -> Route:
-    """Return the route of a checked path below ``/api``.
+    """Return the route of a checked path below ``/api``, or of a calendar.
 
     Only ``/v1/…`` and the API description are reachable: ``/internal``, ``/metrics`` and health pages have no route.
     Raises ``NotFound`` or ``MethodNotAllowed``.
     """
+    if path.startswith(CALENDARS):
+        return _calendar(method, path)
     match = _PREFIX.fullmatch(path)
     if match is None or not (match[2].startswith("/v1/") or match[2] == "/openapi.json"):
         raise NotFound
@@ -50,3 +54,13 @@ def find_route(method: str, path: str) -> Route:
         # A checkout is opened at the provider, which can take its time; so can a large export.
         return Route(service, rest, first_byte_s=25.0, total_s=30.0)
     return Route(service, rest)
+
+
+def _calendar(method: str, path: str) -> Route:
+    """The secret in the address is the right, so nobody's session rides along."""
+    match = _CALENDAR.fullmatch(path)
+    if match is None:
+        raise NotFound
+    if method != "GET":
+        raise MethodNotAllowed
+    return Route("booking", f"/v1/calendars/{match[1]}", takes_session=False)

@@ -135,6 +135,23 @@ def _offer(verdict: Json, kind: str) -> Offer:
     )  # fmt: skip
 
 
+async def own_booking(api: Api, resource_id: str, start: datetime, end: datetime, *, but: str = "") -> Json | None:
+    """Return the visitor's own booking (not ``but``) that takes this room then: nobody else was faster."""
+    if api.visitor is None:
+        return None
+    try:
+        found = await api.items("booking", "/v1/bookings")
+    except (Refused, Problem):
+        return None
+    alive = (one for one in found if one["status"] in {"held", "confirmed", "checked_in"} and one["id"] != but)
+    return next((one for one in alive if _takes(one, resource_id, start, end)), None)
+
+
+def _takes(booking: Json, resource_id: str, start: datetime, end: datetime) -> bool:
+    lines = (line for line in booking["lines"] if line["resource_id"] == resource_id)
+    return any(moments.parse(line["start"]) < end and start < moments.parse(line["end"]) for line in lines)
+
+
 async def documents_of(api: Api, booking_id: str) -> list[Json] | None:
     """Return a booking's documents, or None while billing is away: the page goes on without them."""
     return await _optional(api, "billing", "/v1/documents", booking_id)
@@ -155,6 +172,22 @@ async def find_grant(api: Api, booking_id: str) -> Json | None:
     """Return the door rights of a booking, or None when there are none yet; raises while access is away."""
     found = await api.items("access", "/v1/grants", booking_id=booking_id)
     return found[0] if found else None
+
+
+async def remote_openings(api: Api, grant: Json | None) -> list[Json]:
+    """Return which doors of a grant an operator opened; nothing while access is away."""
+    if grant is None:
+        return []
+    try:
+        return await api.items("access", f"/v1/grants/{grant['id']}/remote-openings")
+    except (Refused, Unavailable):
+        return []
+
+
+async def find_feed(api: Api) -> Json | None:
+    """Return the visitor's calendar feed, or None when there is none."""
+    found: Json | None = await api.find("booking", "/v1/calendar-feed")
+    return found
 
 
 async def active_grants(api: Api) -> list[Json]:

@@ -12,11 +12,14 @@ from regiohub_gateway.web import errors
 from regiohub_gateway.web.pages import (
     book,
     bookings,
+    calendar,
     closures,
     deliveries,
+    doors,
     finance,
     key,
     legal,
+    move,
     operator,
     public,
     rooms,
@@ -39,7 +42,22 @@ class _Assets(StaticFiles):
 def routers() -> list[APIRouter]:
     """Return the routers of all pages."""
     return [
-        module.router for module in (public, book, bookings, key, operator, rooms, closures, finance, deliveries, legal)
+        module.router
+        for module in (
+            public,
+            book,
+            calendar,
+            bookings,
+            move,
+            key,
+            operator,
+            doors,
+            rooms,
+            closures,
+            finance,
+            deliveries,
+            legal,
+        )
     ]
 
 

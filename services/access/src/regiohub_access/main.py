@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from regiohub_access.api import grants, internal, readers
+from regiohub_access.api import commands, grants, internal, readers
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.settings import Settings
 from regiohub_access.usecases.chain import chain_check
@@ -47,7 +47,7 @@ def make_app(
     spec = AppSpec(
         name="access", title="RegioHub access", migrations=MIGRATIONS, lifespans=[running],
         routers=[
-            grants.router, readers.router, internal.router, events_router({BookingChanged.type: heard}),
+            grants.router, readers.router, commands.router, internal.router, events_router({BookingChanged.type: heard}),
             dead_letters_router(),
         ],
         checks=[lambda app: outbox_check(app.state.db), lambda app: chain_check(app.state.db)],

@@ -76,7 +76,7 @@ class Reader(Base, table=True):
     """What reads credentials at a hub; its id is its Keycloak client.
 
     ``log_id`` is its present chain of events, ``log_sequence`` and ``log_hash`` the last one stored; ``deny_*`` is what
-    it said it holds.
+    it said it holds. ``commands_version``: which commands it understands; 1 has none.
     """
 
     __tablename__ = "reader"
@@ -89,6 +89,7 @@ class Reader(Base, table=True):
     log_hash: str | None = None
     deny_epoch: int | None = Field(default=None, sa_type=BigInteger)
     deny_sequence: int | None = Field(default=None, sa_type=BigInteger)
+    commands_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
 
 
 class Grant(Base, table=True):
@@ -231,6 +232,28 @@ class DoorEventRow(Base, table=True):
     late: bool = False
     is_chained: bool = True
     doubt: str | None = None
+
+
+class Command(Base, table=True):
+    """An operator's order to open a door now; ``expires_at`` is real time, the other times are business time.
+
+    ``reader_id`` and ``reader_chain`` are the one reader that got it. ``created_by`` is None once that person is erased.
+    """
+
+    __tablename__ = "command"
+    __table_args__ = (Index("ix_command_hub_created_at", "hub", "created_at"),)
+    id: UUID = Field(primary_key=True)
+    hub: str = Field(foreign_key="hub.slug")
+    door: int
+    reason: str
+    created_by: str | None = None
+    created_at: datetime = _at()
+    expires_at: datetime = _at()
+    reader_id: str | None = Field(default=None, foreign_key="reader.id")
+    reader_chain: str | None = None
+    outcome: str | None = None
+    outcome_reason: str | None = None
+    decided_at: datetime | None = _at(nullable=True)
 
 
 class ChainLink(Base, table=True):

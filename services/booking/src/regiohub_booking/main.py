@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from regiohub_booking.api import bookings, county, internal, operator, places
+from regiohub_booking.api import bookings, calendars, county, internal, operator, places
 from regiohub_booking.repo import mails
 from regiohub_booking.settings import Settings
 from regiohub_booking.usecases.member import MemberReader
@@ -25,6 +25,7 @@ MIGRATIONS = Path(str(files("regiohub_booking") / "migrations"))
 ROUTERS = (
     places.router,
     bookings.router,
+    calendars.router,
     operator.router,
     county.router,
     internal.router,

@@ -4,7 +4,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import INT8RANGE, JSONB, TSTZRANGE
 from sqlmodel import Field, SQLModel
 
@@ -207,10 +218,12 @@ class Booking(Base, table=True):
     expired_at: datetime | None = Field(default=None, sa_type=Stamp)
     checked_in_at: datetime | None = Field(default=None, sa_type=Stamp)
     completed_at: datetime | None = Field(default=None, sa_type=Stamp)
+    moved_at: datetime | None = Field(default=None, sa_type=Stamp)
+    moved_by: str | None = Field(default=None, sa_type=Text)
 
 
 class Line(Base, table=True):
-    """One resource and slot of a booking with its frozen price; never changed after the insert."""
+    """One resource and slot of a booking; it may be moved, its price stays (no right to change it)."""
 
     __tablename__ = "line"
     __table_args__ = (
@@ -254,6 +267,17 @@ class Occupancy(Base, table=True):
     lane: Any = Field(sa_type=INT8RANGE)
 
 
+class CalendarFeed(Base, table=True):
+    """A member's calendar address; of its secret only the digest is kept, so that it can be shown but once."""
+
+    __tablename__ = "calendar_feed"
+    __table_args__ = (UniqueConstraint("token_digest"), CheckConstraint("length(token_digest) = 32", name="digest"))
+
+    sub: str = Field(primary_key=True, sa_type=Text)
+    token_digest: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(sa_type=Stamp)
+
+
 class PaymentVerdict(Base, table=True):
     """Last known state of a payment and what was decided; NULL means: wait."""
 
@@ -277,8 +301,11 @@ class MailJob(Base, table=True):
 
     __tablename__ = "mail_job"
     __table_args__ = (
-        UniqueConstraint("booking_id", "kind"),
-        CheckConstraint("kind IN ('confirmed', 'cancelled')", name="kind"),
+        CheckConstraint("kind IN ('confirmed', 'moved', 'cancelled')", name="kind"),
+        Index(
+            "uq_mail_job_booking_id_kind", "booking_id", "kind", unique=True, postgresql_where=text("kind <> 'moved'")
+        ),
+        Index("uq_mail_job_moved", "booking_id", "sequence", unique=True, postgresql_where=text("kind = 'moved'")),
         Index("ix_mail_job_due", "next_at", postgresql_where=text("sent_at IS NULL AND dead_at IS NULL")),
     )
 

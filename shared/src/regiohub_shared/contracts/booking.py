@@ -62,6 +62,7 @@ class BookingChanged(BaseModel):
     checked_in_at: datetime | None
     completed_at: datetime | None
     payments: tuple[PaymentVerdict, ...] = ()
+    moved_at: datetime | None = None
 
     @property
     def subject(self) -> str:

@@ -17,6 +17,7 @@ from regiohub_local.region import HUBS, resource_id
 from regiohub_local.story import HUB, OPERATOR, Tale
 from regiohub_shared.clock import now
 from regiohub_shared.events.relay import RelayRules
+from regiohub_shared.ids import new_id
 
 Facts = dict[str, str]
 _ZONE = ZoneInfo("Europe/Berlin")
@@ -65,7 +66,8 @@ async def furnish(house: House) -> Facts:
         facts = await made.paid_and_cancelled()
         facts |= await _export_and_closure(house)
         await _open_three_times_a_day(house)
-        facts |= await made.current() | await made.open_ones() | await made.lapsed()
+        facts |= await made.current() | await made.open_ones() | await made.lapsed() | await made.moved()
+    await _open_from_afar(house)
     facts |= await _too_many_holds(house)
     await _give_a_fact_up(house)
     return facts
@@ -116,6 +118,18 @@ class _Bookings:
         opened = await self._member.post("/api/billing/v1/payments", body)
         return {"held": held.booking["id"], "waiting": waiting.booking["id"], "checkout": opened["checkout_url"]}
 
+    async def moved(self) -> Facts:
+        """One that the hub has moved by two hours."""
+        tale = self._tale("Schreibtisch 5", slot(9))
+        for step in (story.book, story.pay):
+            await step(tale)
+        start, end = slot(11)
+        line = {"line_id": tale.booking["lines"][0]["id"], "resource_id": tale.desk}
+        wish = {"lines": [line | {"start": start.isoformat(), "end": end.isoformat()}]}
+        async with Person(self._house, "demo-betrieb-bendorf") as operator:
+            await operator.post(f"{tale.path}/move", wish, **{"If-Match": f'"{tale.booking["version"]}"'})
+        return {"moved": tale.booking["id"]}
+
     async def lapsed(self) -> Facts:
         """A hold whose time for paying is over."""
         tale = self._tale("Werkstattraum", slot(15))
@@ -150,6 +164,19 @@ async def _export_and_closure(house: House) -> Facts:
         }  # fmt: skip
         closure = await operator.post(f"/api/booking/v1/hubs/{HUB}/closures", body)
     return {"export": batch["id"], "closure": closure["id"]}
+
+
+async def _open_from_afar(house: House) -> None:
+    """A door that the operator opened while somebody's booking runs."""
+    path = f"/api/access/v1/hubs/{HUB}/commands"
+    async with Person(house, "demo-betrieb-bendorf") as operator:
+        wish = {"door": 1, "reason": "Telefon leer, Mitglied steht vor der Tür"}
+        (await operator.request("PUT", f"{path}/{new_id()}", json=wish)).raise_for_status()
+
+        async def opened() -> bool | None:
+            return (await operator.get(path))["items"][0]["state"] == "opened" or None
+
+        await story.until("opening from afar", opened)
 
 
 async def _open_three_times_a_day(house: House) -> None:

@@ -27,7 +27,8 @@ WIDTHS, LANGUAGES, STATES = (1280, 320), ("de", "en"), ("data", "empty", "error"
 PAGES: Mapping[str, str] = {
     "start": "/", "hub": "/hubs/{slug}", "find": "/find", "book": "/book",
     "bookings": "/bookings", "booking": "/bookings/{booking_id}", "pay": "/bookings/{booking_id}/pay",
-    "payment": "/bookings/{booking_id}/payment", "cancel": "/bookings/{booking_id}/cancel", "key": "/key/{booking_id}",
+    "payment": "/bookings/{booking_id}/payment", "cancel": "/bookings/{booking_id}/cancel",
+    "move": "/bookings/{booking_id}/move", "key": "/key/{booking_id}",
     "operator": "/operator", "operator-day": "/operator/{hub}", "operator-rooms": "/operator/{hub}/rooms",
     "operator-room": "/operator/{hub}/rooms/{resource_id}", "operator-hours": "/operator/{hub}/hours",
     "operator-closures": "/operator/{hub}/closures", "operator-readers": "/operator/{hub}/readers",
@@ -49,7 +50,7 @@ WITHOUT: Mapping[tuple[str, str], str] = {
         "impressum", "datenschutz", "barrierefreiheit", "leichte-sprache", "lizenzen", "problems", "api-docs",
     ) for state in ("empty", "error")},
     **{(name, "empty"): _ONE for name in (
-        "book", "booking", "pay", "payment", "cancel", "operator-room", "operator-cancel", "finance-export", "problem",
+        "book", "booking", "pay", "payment", "cancel", "move", "operator-room", "operator-cancel", "finance-export", "problem",
     )},
     ("document", "empty"): _ONE,
     ("document", "error"): "it is the API's problem+json, for programs; people come by a link of their booking",
@@ -110,6 +111,17 @@ async def _press(page: Page) -> None:
 
 async def _show_code(page: Page) -> None:
     await page.locator("rh-door-key svg").wait_for()
+
+
+async def _make_calendar_address(page: Page) -> None:
+    """The address stands on this page and on none after it."""
+    async with page.expect_navigation():
+        await page.locator("form[action$='/bookings/calendar'] button").click()
+
+
+async def _to_a_dearer_room(page: Page) -> None:
+    await page.select_option("#f-resource", label="Werkstattraum")
+    await _send()(page)
 
 
 async def _show_login_note(page: Page) -> None:
@@ -184,7 +196,10 @@ LIFE: Sequence[Stop] = (
     Stop("book", "error-own", f"/book?resource={{desk}}&{_SLOT}", MEMBER),
     Stop("book", "error-holds", "/book?resource={spare}&date={far}&time=09:00&minutes=60", NEW_OPERATOR, _press),
     Stop("bookings", "data", "/bookings", MEMBER),
+    Stop("bookings", "data-calendar", "/bookings", MEMBER, _make_calendar_address),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
+    Stop("booking", "data-moved", "/bookings/{moved}?moved=1", MEMBER),
+    Stop("booking", "data-moved-by-hub", "/bookings/{moved}", MEMBER),
     Stop("booking", "data-held", "/bookings/{held}", MEMBER),
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
     Stop("booking", "data-expired", "/bookings/{expired}", MEMBER),
@@ -201,6 +216,12 @@ LIFE: Sequence[Stop] = (
     Stop("payment", "error", "/bookings/{cancelled}/payment", MEMBER),
     Stop("cancel", "data", "/bookings/{paid}/cancel", MEMBER),
     Stop("cancel", "error", "/bookings/{current}/cancel", MEMBER),
+    Stop("move", "data", "/bookings/{paid}/move", MEMBER),
+    Stop("move", "error", "/bookings/{current}/move", MEMBER),
+    Stop("move", "error-price", "/bookings/{paid}/move", MEMBER, _to_a_dearer_room),
+    Stop(
+        "move", "error-twice", "/bookings/{paid}/move", MEMBER, _send(("#f-date", "2027-10-31"), ("#f-time", "02:30"))
+    ),
     Stop("key", "data", "/key/{current}", MEMBER, _show_code),
     Stop("key", "data-login-over", "/key/{current}", MEMBER, _show_login_note),
     Stop("key", "empty", "/key/{cancelled}", MEMBER),
@@ -232,6 +253,7 @@ LIFE: Sequence[Stop] = (
     Stop("operator-closures", "error", "/operator/bendorf/closures", OPERATOR, _send()),
     Stop("operator-closures", "error-bookings", "/operator/bendorf/closures?day={date}", OPERATOR, _close_everything),
     Stop("operator-readers", "data", "/operator/bendorf/readers", OPERATOR),
+    Stop("operator-readers", "error-reason", "/operator/bendorf/readers", OPERATOR, _send(("#f-reason", ""))),
     Stop("operator-cancel", "data", "/operator/bendorf/bookings/{paid}/cancel", OPERATOR),
     Stop("operator-cancel", "error", "/operator/bendorf/bookings/{cancelled}/cancel", OPERATOR),
     Stop("finance", "data", "/finance", COUNTY_TREASURY),

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ _TEMPLATES = Environment(
 _ASSETS = {"page.css": "text/css", "camera.js": "text/javascript"}
 _ZONE = ZoneInfo("Europe/Berlin")
 _TIMEOUT_S, _KEPT = 5.0, 50
+_ASK_EVERY_S = 0.5
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -83,6 +84,15 @@ def same_origin(request: Request) -> None:
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > picture.MAX_BYTES + 64 * 1024:
         raise HTTPException(413)
+
+
+async def attend(desk: Desk) -> None:
+    """Be the lock of every door: ask the reader again and again. What it says is in its own log, which the page shows."""
+    while True:
+        with suppress(ReaderAway):
+            for door in (await desk.reader.status()).doors:
+                await desk.reader.take(door)
+        await asyncio.sleep(_ASK_EVERY_S)
 
 
 DeskDep = Annotated[Desk, Depends(desk_of)]
@@ -189,7 +199,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with httpx.AsyncClient(base_url=settings.reader_url, timeout=_TIMEOUT_S, trust_env=False) as http:
             app.state.desk = Desk(hub=settings.hub, reader=Reader(http))
+            attending = asyncio.create_task(attend(app.state.desk))
             yield
+            attending.cancel()
+            with suppress(asyncio.CancelledError):
+                await attending
 
     app = FastAPI(title="Reader page", openapi_url=None, lifespan=lifespan)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"])

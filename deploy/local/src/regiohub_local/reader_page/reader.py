@@ -49,6 +49,10 @@ class Reader:
         except (KeyError, ValueError) as error:
             raise ReaderAway(str(body.get("error", "no decision"))) from error
 
+    async def take(self, door: int) -> bool:
+        """Ask whether an operator wants this door open now, as the lock beside it does; raises ReaderAway."""
+        return bool((await self._call("POST", "/take", json={"door": door})).get("opened"))
+
     async def status(self) -> Status:
         """Return the reader's state; raises ReaderAway."""
         body = await self._call("GET", "/status")

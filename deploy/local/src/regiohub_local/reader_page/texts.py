@@ -87,6 +87,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "how": ("Womit", "By"),
     "kind_pass": ("QR", "QR"),
     "kind_pin": ("PIN", "PIN"),
+    "kind_command": ("aus der Ferne", "from afar"),
     "decision": ("Entscheidung", "Decision"),
     "reason": ("Grund", "Reason"),
     "refresh": ("Neu laden", "Reload"),

@@ -10,10 +10,10 @@ from regiohub_gateway.web.api import Api, Refused, api_of
 from regiohub_gateway.web.forms import known_id, read_form
 from regiohub_gateway.web.pages.bookings import minutes_left
 from regiohub_gateway.web.pages.public import Search, read_search
-from regiohub_gateway.web.reads import HubOffers, Json, list_verdicts, offers_by_hub
+from regiohub_gateway.web.reads import HubOffers, Json, list_verdicts, offers_by_hub, own_booking
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.clock import now
-from regiohub_shared.problem import BadRequest, Problem, TooManyRequests
+from regiohub_shared.problem import BadRequest, TooManyRequests
 
 router = APIRouter(include_in_schema=False)
 
@@ -83,7 +83,8 @@ async def _show(request: Request, api: Api, resource: Json, search: Search, refu
         None if refused else next((offer for offer in found.offers or [] if offer.resource_id == resource["id"]), None)
     )
     taken = not own and (refused.type if refused else why) == "slot-taken"
-    mine = await _own_booking(api, resource["id"], search) if taken else None
+    start, end = search.start, search.end
+    mine = await own_booking(api, resource["id"], start, end) if taken and start and end else None
     others = [offer for offer in found.offers or [] if offer.resource_id != resource["id"]]
     later = [] if own else await _later(api, resource, search, refused)
     times = await _times(api, resource, search)
@@ -93,23 +94,6 @@ async def _show(request: Request, api: Api, resource: Json, search: Search, refu
         resource=resource, hub=hub, search=search, offer=own, others=others, later=later, refused=refused, why=why,
         times=times, mine=mine,
     )  # fmt: skip
-
-
-async def _own_booking(api: Api, resource_id: str, search: Search) -> Json | None:
-    """Return the visitor's own booking that takes this room at this time: nobody else was faster then."""
-    if api.visitor is None or not search.start or not search.end:
-        return None
-    try:
-        found: list[Json] = await api.items("booking", "/v1/bookings")
-    except (Refused, Problem):
-        return None
-    alive = (one for one in found if one["status"] in {"held", "confirmed", "checked_in"})
-    return next((one for one in alive if _takes(one, resource_id, search.start, search.end)), None)
-
-
-def _takes(booking: Json, resource_id: str, start: datetime, end: datetime) -> bool:
-    lines = (line for line in booking["lines"] if line["resource_id"] == resource_id)
-    return any(moments.parse(line["start"]) < end and start < moments.parse(line["end"]) for line in lines)
 
 
 async def _refusal(api: Api, resource: Json, search: Search) -> str:

@@ -10,7 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 from regiohub_gateway.web import moments, typed
 from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
-from regiohub_gateway.web.reads import Json, active_grants, documents_of, find_grant, grant_of, payments_of
+from regiohub_gateway.web.pages.move import can_move
+from regiohub_gateway.web.reads import (
+    Json,
+    active_grants,
+    documents_of,
+    find_feed,
+    find_grant,
+    grant_of,
+    payments_of,
+    remote_openings,
+)
 from regiohub_gateway.web.render import go, language_of, link, page
 from regiohub_shared.clock import now
 from regiohub_shared.problem import NotFound, Unavailable
@@ -36,16 +46,22 @@ async def list_page(request: Request) -> Response:
     visitor_of(request)
     api = api_of(request)
     try:
-        items = await api.items("booking", "/v1/bookings")
+        items, feed = await asyncio.gather(api.items("booking", "/v1/bookings"), find_feed(api))
     except (Refused, Unavailable) as error:
         if not is_away(error):
             raise
         return page(request, "keys", grants=await active_grants(api))
+    return show_list(request, items, feed)
+
+
+def show_list(request: Request, items: list[Json], feed: Json | None, feed_url: str = "") -> Response:
+    """Return the page; ``feed_url`` is a new calendar address, which is shown this once."""
     ahead = [item for item in items if _is_ahead(item)]
     behind = [item for item in items if not _is_ahead(item)]
     return page(
-        request, "bookings", ahead=sorted(ahead, key=lambda item: moments.parse(item["starts_at"])), behind=behind
-    )
+        request, "bookings", ahead=sorted(ahead, key=lambda item: moments.parse(item["starts_at"])), behind=behind,
+        feed=feed, feed_url=feed_url,
+    )  # fmt: skip
 
 
 @router.get("/bookings/{booking_id}")
@@ -65,8 +81,9 @@ async def detail_page(request: Request, booking_id: str) -> Response:
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
         is_own=booking["is_own"], by_hub=booking["cancelled_by"] in _HUB, ended=booking["status"] in _ENDED,
-        can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
+        can_cancel=_can_cancel(booking), can_move=can_move(booking), opens=booking["status"] in {"confirmed", "checked_in"},
         done=_done(request.query_params, booking), has_paid=_has_paid(payments),
+        moved="moved" in request.query_params, remote=await remote_openings(api, grant),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""For people who run a hub: its day, check-in and cancelling by hand, its readers."""
+"""For people who run a hub: its day, check-in and cancelling by hand."""
 
 import asyncio
 from datetime import date, datetime, timedelta
@@ -8,13 +8,13 @@ from fastapi.responses import Response
 
 from regiohub_gateway.visitor import Visitor
 from regiohub_gateway.web import moments
-from regiohub_gateway.web.api import Api, Refused, api_of
+from regiohub_gateway.web.api import Refused, api_of
 from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
 from regiohub_gateway.web.pages.bookings import send_cancel
-from regiohub_gateway.web.reads import Json, bookings_of_pins, list_hubs
+from regiohub_gateway.web.reads import Json, list_hubs
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.clock import now
-from regiohub_shared.problem import Forbidden, Unavailable
+from regiohub_shared.problem import Forbidden
 
 router = APIRouter(prefix="/operator", include_in_schema=False)
 _CHECK_IN_MARGIN = timedelta(minutes=60)
@@ -116,33 +116,6 @@ async def _cancel(request: Request, hub: str, booking_id: str, refused: Refused 
         booking=found.data, etag=found.etag, refused=refused, can_cancel=alive,
         action=f"/operator/{hub}/bookings/{booking_id}/cancel", back=f"/operator/{hub}",
     )  # fmt: skip
-
-
-@router.get("/{hub}/readers")
-async def readers_page(request: Request, hub: str) -> Response:
-    """Readers with their last sync, and what happened at the doors."""
-    hub = known_slug(hub)
-    operator_of(request, hub)
-    api = api_of(request)
-    place = await api.get("booking", f"/v1/hubs/{hub}")
-    lists = (("readers", "items"), ("door-events", "items"), ("doors", "doors"))
-    readers, events, doors = await asyncio.gather(*(_of_access(api, hub, what, key) for what, key in lists))
-    return page(
-        request, "operator/readers",
-        hub=place, readers=readers, events=events, door_names={door["number"]: door["name"] for door in doors or []},
-        bookings=await bookings_of_pins(api, hub, [pin for reader in readers or [] for pin in reader["pins"]]),
-        tab="readers",
-    )  # fmt: skip
-
-
-async def _of_access(api: Api, hub: str, what: str, key: str) -> list[Json] | None:
-    """Return a list, or None while access is away."""
-    try:
-        found = await api.get("access", f"/v1/hubs/{hub}/{what}")
-    except Unavailable:
-        return None
-    items: list[Json] = found[key]
-    return items
 
 
 def for_form(refused: Refused) -> Refused:

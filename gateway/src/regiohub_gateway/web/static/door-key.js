@@ -185,7 +185,8 @@ class DoorKey extends HTMLElement {
       await this.draw();
       this.say(this.texts.fresh);
     } catch (error) {
-      const isGone = error instanceof Refused && GONE.has(error.kind);
+      // A booking that was moved far ahead has no pass yet, and the one kept here is void.
+      const isGone = error instanceof Refused && (GONE.has(error.kind) || error.kind === "pass-too-early");
       if (isGone) { this.passes = []; this.figure.hidden = true; await keep(`grant:${this.dataset.grant}`, []); }
       const isLoggedOut = error instanceof Refused && error.status === 401;
       if (this.passes.length) this.say(isLoggedOut ? this.texts.fresh : this.texts.offline);

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 
 from regiohub_access.api.deps import BookingDep, DatabaseDep, IssuerDep, Member, VaultDep
+from regiohub_access.api.schemas.commands import RemoteOpening, RemoteOpeningList
 from regiohub_access.api.schemas.grants import GrantOut, GrantPage, PassIn, PassOut
 from regiohub_access.domain.passes import (
     GrantEnded,
@@ -17,7 +18,7 @@ from regiohub_access.domain.passes import (
     ProofRejected,
     TooManyPasses,
 )
-from regiohub_access.usecases import grants, passes
+from regiohub_access.usecases import commands, grants, passes
 from regiohub_access.usecases.passes import PassRequest
 from regiohub_shared import clock
 from regiohub_shared.db.database import SessionDep
@@ -63,6 +64,15 @@ async def get_grant(
     view = await grants.get_grant(session, principal=member, grant_id=grant_id, vault=vault, now=clock.now())
     response.headers["Cache-Control"] = "no-store"
     return GrantOut.of(view)
+
+
+@router.get(
+    "/{grant_id}/remote-openings", summary="What operators opened during my booking", responses=problems(GrantNotFound)
+)
+async def list_remote_openings(grant_id: UUID, member: Member, session: SessionDep) -> RemoteOpeningList:
+    """Doors of the grant that were opened from afar within its windows; another member's grant is 404."""
+    found = await commands.list_remote_openings(session, principal=member, grant_id=grant_id)
+    return RemoteOpeningList(items=[RemoteOpening.of(row) for row in found], next=None)
 
 
 @router.post(

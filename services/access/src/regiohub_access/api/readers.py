@@ -41,7 +41,7 @@ ReaderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$", examples=["re
 async def sync_reader(
     reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep
 ) -> Response:
-    """Events up; keys, deny-list, PINs and (still empty) commands down.
+    """Events up; keys, deny-list, PINs and commands (to readers that understand them) down.
 
     Waits up to `wait_s` (at most 10) seconds for news. Repeating a request changes nothing.
     """
@@ -86,7 +86,7 @@ async def list_door_events(
     found, following = await places.list_door_events(session, principal=operator, slug=slug, before=cursor)
     link_next(request, response, following)
     return DoorEventPage(
-        items=[DoorEventOut.of(row) for row in found], next=None if following is None else str(following)
+        items=[DoorEventOut.of(*told) for told in found], next=None if following is None else str(following)
     )
 
 

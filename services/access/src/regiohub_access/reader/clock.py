@@ -1,6 +1,7 @@
 """The reader's clock: the only place here that reads the time (the reader installs without `regiohub_shared`)."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant: `now` is business time (windows of passes and PINs), `real` is real time (proofs, pauses)."""
+    """One instant: `now` is business time (windows of passes and PINs), `real` is real time (proofs, pauses).
+
+    `steady` counts seconds that nobody can set back; only the difference of two means anything.
+    """
 
     now: datetime
     real: datetime
+    steady: float = 0.0
 
 
 Clock = Callable[[], Moment]
@@ -26,7 +31,7 @@ def make_clock(environ: Mapping[str, str] = os.environ) -> Clock:
 
     def clock() -> Moment:
         real = _real_now()
-        return Moment(now=real + shift, real=real)
+        return Moment(now=real + shift, real=real, steady=time.monotonic())
 
     return clock
 

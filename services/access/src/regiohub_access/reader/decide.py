@@ -45,7 +45,7 @@ Shown = PassShown | PinTyped
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The decision and what must be stored before the door may open: `ts` of a pass, `guard` of a keypad."""
+    """The decision and what must be stored before the door may open: `ts` of a pass, `guard` of a keypad, the command."""
 
     door: int
     kind: Kind
@@ -54,6 +54,8 @@ class Decided:
     pin_id: str | None = None
     ts: int | None = None
     guard: PinGuard | None = None
+    command_id: str | None = None
+    command_until: datetime | None = None
 
     @property
     def decision(self) -> Decision:

@@ -54,6 +54,16 @@ class Reader:
             "at": format_time(moment.now),
         }
 
+    def take(self, door: int) -> tuple[int, dict[str, Any]]:
+        """Answer the device beside a door that asks whether an operator wants it open: yes is said once."""
+        if all(door != known.number for known in self._store.state.doors):
+            return 404, {"door": door, "opened": False, "reason": Reason.UNKNOWN_DOOR}
+        command_id = self._syncer.commands.take(door)
+        if command_id is None:
+            return 200, {"door": door, "opened": False}
+        self._syncer.wake.set()
+        return 200, {"door": door, "opened": True, "command_id": command_id}
+
     def status(self) -> dict[str, Any]:
         """What the page beside the reader shows; no PINs, and of refused ones not whether they exist."""
         state = self._store.state
@@ -70,6 +80,7 @@ class Reader:
             "denylist_seq": state.denylist_seq,
             "pins_seq": state.pins_seq,
             "pins_stored": list(state.pins_stored()),
+            "commands_waiting": len(self._syncer.commands),
             "log": [_told(event) for event in self._store.tail(LOG_TAIL)],
         }
 
@@ -77,6 +88,7 @@ class Reader:
         """The local API."""
         return {
             ("POST", "/present"): lambda body: _answered(self.present(_shown(body))),
+            ("POST", "/take"): lambda body: self.take(_door(body)),
             ("GET", "/status"): lambda _: (200, self.status()),
         }
 
@@ -103,10 +115,15 @@ def _answered(answer: dict[str, Any]) -> Answer:
     return status, answer
 
 
-def _shown(body: dict[str, Any]) -> Shown:
+def _door(body: dict[str, Any]) -> int:
     door = body.get("door")
     if type(door) is not int:
         raise BadCall(400, "door: a number is needed")
+    return door
+
+
+def _shown(body: dict[str, Any]) -> Shown:
+    door = _door(body)
     match body:
         case {"presentation": str(text), **rest} if "pin" not in rest:
             return PassShown(door, text.strip())  # base45 never begins or ends in a space here

@@ -30,6 +30,8 @@ class PinGuard:
 class State:
     """Everything but the events. `denied` and `last_ts` are by pass id, `guards` by door number.
 
+    `commands` are those decided, by id, with their expiry (real time): none of them is ever followed again.
+
     `latest_seen` is the latest real time ever seen; `is_clock_off` says that access's time was too different.
     """
 
@@ -42,6 +44,7 @@ class State:
     last_ts: Mapping[bytes, int] = field(default_factory=dict)
     pins: tuple[Pin, ...] = ()
     guards: Mapping[int, PinGuard] = field(default_factory=dict)
+    commands: Mapping[str, datetime] = field(default_factory=dict)
     epoch: int = 0
     denylist_seq: int = 0
     pins_seq: int = 0
@@ -83,6 +86,7 @@ def synced(state: State, response: SyncResponse, moment: Moment) -> State:
         denied=_denied(state, response, moment),
         denylist_seq=response.denylist.seq,
         last_ts=_recent(state.last_ts, response.server_time),
+        commands={key: until for key, until in state.commands.items() if until > response.server_time - _KEEP},
         last_sync_at=moment.now,
     )
     if response.keys is not None:

@@ -33,6 +33,10 @@ DROP TABLE IF EXISTS guard;
 CREATE TABLE guard (door INTEGER PRIMARY KEY, refused TEXT NOT NULL, paused_until TEXT NOT NULL);
 PRAGMA user_version = 2;
 """
+_SCHEMA_3 = """
+CREATE TABLE IF NOT EXISTS command (id TEXT PRIMARY KEY, expires_at TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 3;
+"""
 
 
 class StoreError(Exception):
@@ -72,6 +76,9 @@ class Store:
                 self._db.execute("REPLACE INTO proof VALUES (?, ?)", (decided.pass_id, decided.ts))
             if decided.guard is not None:
                 self._put_guard(decided.door, decided.guard)
+            if decided.command_id is not None and decided.command_until is not None:
+                row = (decided.command_id, format_time(decided.command_until))
+                self._db.execute("REPLACE INTO command VALUES (?, ?)", row)
         self.state, self.last_seq, self._last_hash = state, event.seq, event.hash
         return event
 
@@ -85,6 +92,9 @@ class Store:
             self._db.executemany("INSERT INTO denied VALUES (?, ?)", rows)
             self._db.execute("DELETE FROM proof")
             self._db.executemany("INSERT INTO proof VALUES (?, ?)", list(state.last_ts.items()))
+            self._db.execute("DELETE FROM command")
+            decided = [(command_id, format_time(until)) for command_id, until in state.commands.items()]
+            self._db.executemany("INSERT INTO command VALUES (?, ?)", decided)
         self.state, self.acked_seq = state, acked_seq
 
     def tick(self, moment: Moment) -> None:
@@ -128,6 +138,7 @@ class Store:
             last_ts=dict(self._db.execute("SELECT pass_id, ts FROM proof").fetchall()),
             pins=tuple(Pin.from_json(body) for body in json.loads(meta.get("pins", "[]"))),
             guards=guards,
+            commands={row[0]: _time(row[1]) for row in self._db.execute("SELECT id, expires_at FROM command")},
             epoch=int(meta.get("epoch", "0")),
             denylist_seq=int(meta.get("denylist_seq", "0")),
             pins_seq=int(meta.get("pins_seq", "0")),
@@ -148,6 +159,7 @@ class Store:
             pin_id=decided.pin_id,
             prev_hash=self._last_hash,
             hash="",
+            command_id=decided.command_id,
         )
         return replace(draft, hash=draft.computed_hash())
 
@@ -188,6 +200,8 @@ def _open(folder: Path) -> sqlite3.Connection:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version < 2:
             db.executescript(f"BEGIN EXCLUSIVE; {'' if version else _SCHEMA} {_SCHEMA_2} COMMIT;")
+        if version < 3:
+            db.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA_3} COMMIT;")
     except sqlite3.OperationalError as error:
         db.close()
         raise StoreError("the state folder cannot be opened (is another reader running?)") from error
@@ -200,6 +214,8 @@ def _after(state: State, decided: Decided, moment: Moment) -> State:
         state = replace(state, last_ts={**state.last_ts, decided.pass_id: decided.ts})
     if decided.guard is not None:
         state = replace(state, guards={**state.guards, decided.door: decided.guard})
+    if decided.command_id is not None and decided.command_until is not None:
+        state = replace(state, commands={**state.commands, decided.command_id: decided.command_until})
     return state
 
 

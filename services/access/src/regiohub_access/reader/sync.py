@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 
 from regiohub_access.reader.clock import Clock
+from regiohub_access.reader.commands import Waiting
 from regiohub_access.reader.settings import Settings
 from regiohub_access.reader.state import SyncRefused, synced
 from regiohub_access.reader.store import Store
-from regiohub_access.reader.wire import SyncRequest, SyncResponse, WireError
+from regiohub_access.reader.wire import COMMANDS_VERSION, SyncRequest, SyncResponse, WireError
 
 BATCH = 200
 """Events per request."""
@@ -40,6 +41,7 @@ class Syncer:
         self._token: str | None = None
         self._token_until = datetime.min.replace(tzinfo=UTC)
         self._pins_told: tuple[str, ...] | None = None
+        self.commands = Waiting(store, clock)
         self.wake = asyncio.Event()
         self.last_error: str | None = None
 
@@ -61,6 +63,7 @@ class Syncer:
     async def once(self, wait_s: int = 0) -> None:
         """One exchange; raises `SyncFailed` or `SyncRefused`, after which the state is as before."""
         store = self._store
+        self.commands.expire()
         pins = store.state.pins_stored()
         request = SyncRequest(
             chain=store.chain,
@@ -69,10 +72,12 @@ class Syncer:
             have=store.state.have(),
             pins_stored=pins,
             wait_s=wait_s,
+            commands_version=COMMANDS_VERSION,
         )
         response = await self._exchange(request)
         store.save(synced(store.state, response, self._clock()), acked_seq=_acked(request, response))
         self._pins_told = pins
+        self.commands.arrive(response.commands.items, response.server_time)
         self.last_error = None
 
     def _told(self) -> tuple[int, tuple[str, ...] | None]:
@@ -81,7 +86,8 @@ class Syncer:
     def _wait_s(self) -> int:
         # Whoever has something to tell does not wait: access may store it only when it answers.
         untold = self._pins_told != self._store.state.pins_stored()
-        return 0 if untold or self._store.pending_count() else self._settings.wait_s
+        # Nor does one with commands: when they lapse, access shall hear of it.
+        return 0 if untold or self.commands or self._store.pending_count() else self._settings.wait_s
 
     async def _try(self, wait_s: int, stop: asyncio.Event) -> bool:
         exchange = asyncio.ensure_future(self.once(wait_s))

@@ -55,6 +55,9 @@ async def _follow(
         await revoke(session, grant, now=now)
         return
     grant.status, grant.activated_at, grant.revoked_at = status, grant.activated_at or now, None
+    if fact.moved_at and grant.first_opened_at and grant.first_opened_at < fact.moved_at:
+        # That opening was for the slot that was given up; the next one is the first of this one.
+        grant.first_opened_at = None
     await deny_outdated(session, [grant], now=now)
     await give_pin(session, grant, vault, now=now)
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_access.repo import events, grants, passes
+from regiohub_access.repo import commands, events, grants, passes
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.usecases.keys import drop_old_keys, ensure_key
 
@@ -19,3 +19,4 @@ async def keep_house(
     await events.purge(session, now=now, allowed_days=allowed_days, denied_days=denied_days)
     # As long as a refusal may name the pass, so that the person concerned can still be told of it.
     await passes.forget_ended(session, before=now - timedelta(days=denied_days))
+    await commands.forget_old(session, before=now - timedelta(days=denied_days))

@@ -13,6 +13,7 @@ from regiohub_access.domain.windows import windows
 from regiohub_access.reader.wire import MAX_DRIFT
 from regiohub_access.repo import events, grants, places
 from regiohub_access.tables import Grant
+from regiohub_access.usecases.commands import note_command
 from regiohub_access.usecases.pins import grant_of, pin_id_of
 from regiohub_shared import clock
 from regiohub_shared.contracts.access import DoorOpened
@@ -29,11 +30,16 @@ async def note_openings(
 
     Returns the events in the same order, each opening that cannot be true with its doubt.
     """
-    by_credential = await _named(session, hub, [event for event in placed if event.decision == "allowed"])
+    shown = [event for event in placed if event.decision == "allowed" and event.method != "command"]
+    by_credential = await _named(session, hub, shown)
     locked = {g.id: g for g in await grants.lock_many(session, by_credential.values()) if g.hub == hub}
     holders = await _holders(session, hub, list(locked.values()))
     judged = []
     for event in placed:
+        if event.method == "command":
+            # An operator opened: it checks nobody in.
+            judged.append(await note_command(session, event, now=now, real_now=clock.real_now()))
+            continue
         grant_id = by_credential.get((event.method, event.credential))
         holder = holders.get((event.method, grant_id)) if grant_id else None
         judged.append(_judged(event, holder, now))

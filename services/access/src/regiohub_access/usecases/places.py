@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_access.domain.readers import ReaderMoved
-from regiohub_access.repo import events, grants, passes, places
+from regiohub_access.repo import commands, events, grants, passes, places
 from regiohub_access.repo.places import DoorPlan
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.repo.visible import check_operates
-from regiohub_access.tables import DoorEventRow, Hub, Reader
+from regiohub_access.tables import Command, DoorEventRow, Hub, Reader
+from regiohub_access.usecases.commands import id_of
 from regiohub_access.usecases.passes import deny_outdated
 from regiohub_access.usecases.pins import pin_table
 from regiohub_shared.auth.principal import Principal
@@ -132,10 +133,13 @@ def _lag(hub: Hub, reader: Reader) -> int:
 
 async def list_door_events(
     session: AsyncSession, *, principal: Principal, slug: str, before: int | None
-) -> tuple[list[DoorEventRow], int | None]:
-    """Return one page of the hub's door events, the newest first, and where the next page begins."""
+) -> tuple[list[tuple[DoorEventRow, Command | None]], int | None]:
+    """Return one page of the hub's door events with their commands, the newest first, and where the next begins."""
     check_operates(principal, slug)
     await places.get_hub(session, slug)
     found = await events.list_events(session, slug, before=before)
     page = found[: events.PAGE]
-    return page, page[-1].number if len(found) > events.PAGE else None
+    named = {row.number: id_of(row.credential) for row in page if row.method == "command"}
+    ordered = await commands.list_by_id(session, {key for key in named.values() if key is not None})
+    told = [(row, ordered.get(key) if (key := named.get(row.number)) else None) for row in page]
+    return told, page[-1].number if len(found) > events.PAGE else None

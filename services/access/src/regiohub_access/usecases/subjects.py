@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_access.repo import events, grants, passes, places
-from regiohub_access.tables import DoorEventRow, Grant, Pass
+from regiohub_access.repo import commands, events, grants, passes, places
+from regiohub_access.tables import Command, DoorEventRow, Grant, Pass
 from regiohub_access.usecases.facts import revoke
 
 
@@ -18,13 +18,15 @@ class SubjectData:
     grants: list[Grant]
     passes: list[Pass]
     events: list[DoorEventRow]
+    commands: list[Command]
 
 
 async def export_subject(session: AsyncSession, *, sub: str) -> SubjectData:
     """Return the person's grants, passes (without the signed bytes) and door events."""
     owned = await grants.list_of_subject(session, sub)
     issued = await passes.list_of_grants(session, [grant.id for grant in owned])
-    return SubjectData(owned, issued, await events.list_events_of(session, owned, issued))
+    ordered = await commands.list_of_subject(session, sub)
+    return SubjectData(owned, issued, await events.list_events_of(session, owned, issued), ordered)
 
 
 async def erase_subject(session: AsyncSession, *, sub: str, now: datetime) -> int:
@@ -42,4 +44,5 @@ async def erase_subject(session: AsyncSession, *, sub: str, now: datetime) -> in
         await places.wake_readers(session, grant.hub)
     await session.flush()
     await passes.forget_passes(session, ids)
+    await commands.forget_subject(session, sub)
     return len(ids)

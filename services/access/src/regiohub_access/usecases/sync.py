@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,6 +14,7 @@ from regiohub_access.repo import events, grants, passes, places
 from regiohub_access.repo.sealing import Vault
 from regiohub_access.repo.visible import check_is_reader
 from regiohub_access.tables import Hub, Reader
+from regiohub_access.usecases.commands import commands_for
 from regiohub_access.usecases.keys import ensure_key, published_keys
 from regiohub_access.usecases.openings import note_openings
 from regiohub_access.usecases.pins import complete, pin_table, table_digest
@@ -27,6 +28,9 @@ _POLL_S = 0.5
 _LATE = timedelta(minutes=1)
 MAX_RESTORES = 16
 """A reader's epoch may be so far ahead of ours: as many restores as may lie between a backup and today."""
+
+MAX_COMMANDS_VERSION = 1000
+"""What a reader may claim to understand, so that the number fits its column."""
 
 _log = get_logger(__name__)
 
@@ -57,7 +61,11 @@ async def synchronise(
             hub = await places.get_hub(session, reader.hub)
             is_last = has_told or time.monotonic() >= deadline
             if is_last or hub.change_sequence != seen:
+                orders = await commands_for(
+                    session, hub=hub.slug, reader_id=reader_id, request=request, real_now=clock.real_now()
+                )
                 answer = await answer_for(session, hub, have=request.have, acked=acked, rules=rules)
+                answer = replace(answer, commands=orders)
                 if is_last or is_news(answer, request.have):
                     return answer
             seen = hub.change_sequence
@@ -110,13 +118,13 @@ def _door_event(reader: Reader, chain: str, event: wire.Event, now: datetime, *,
     return DoorEvent(
         hub=reader.hub, number=0, reader_id=reader.id, reader_log=chain, reader_sequence=event.seq,
         door=event.door, at=event.at, received_at=now, method=event.kind, decision=event.decision,
-        reason=event.reason, credential=event.pass_id or event.pin_id, late=now - event.at > _LATE,
+        reason=event.reason, credential=event.pass_id or event.pin_id or event.command_id, late=now - event.at > _LATE,
         is_chained=is_chained,
     )  # fmt: skip
 
 
 def _remember(reader: Reader, request: wire.SyncRequest, new: Sequence[wire.Event], now: datetime) -> None:
-    reader.last_sync_at = now
+    reader.last_sync_at, reader.commands_version = now, min(request.commands_version, MAX_COMMANDS_VERSION)
     reader.deny_epoch, reader.deny_sequence = request.have.epoch, request.have.denylist_seq
     if new:
         reader.log_id, reader.log_sequence, reader.log_hash = request.chain, new[-1].seq, new[-1].hash
@@ -192,6 +200,7 @@ def is_news(answer: wire.SyncResponse, have: wire.Have) -> bool:
     """Say whether the reader should hear this now rather than when its wait is over."""
     return (
         answer.epoch != have.epoch
+        or bool(answer.commands.items)
         or answer.keys is not None
         or answer.pins is not None
         or answer.denylist.seq != have.denylist_seq

@@ -19,12 +19,14 @@ from regiohub_booking.api.deps import (
 from regiohub_booking.api.schemas.bookings import (
     BookingCreate,
     BookingList,
+    BookingMove,
     BookingPublic,
     ShownBookingPublic,
     SlotPublic,
 )
 from regiohub_booking.domain.booking import Ask, Booking
 from regiohub_booking.domain.hours import NonexistentLocalTime
+from regiohub_booking.domain.moving import LineTwice, Move, OtherHub, PriceDiffers
 from regiohub_booking.domain.occupancy import LinesOverlap
 from regiohub_booking.domain.price import TotalNotPayable
 from regiohub_booking.domain.rules import (
@@ -46,9 +48,10 @@ from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
 from regiohub_booking.repo import bookings
 from regiohub_booking.settings import Settings
-from regiohub_booking.usecases.availability import alternatives, find_taken
+from regiohub_booking.usecases.availability import Offer, alternatives, find_taken
 from regiohub_booking.usecases.change import cancel_booking
 from regiohub_booking.usecases.create import ResourceChanged, create_booking
+from regiohub_booking.usecases.move import move_booking, same_price_offers
 from regiohub_shared.auth.deps import PrincipalDep
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database, SessionDep
@@ -116,7 +119,11 @@ async def _offer_others(db: Database, asks: Sequence[Ask], taken: Problem) -> No
         later, beside = await alternatives(
             session, resource_id=ask.resource_id, slot=Slot(ask.start, ask.end), now=now()
         )
-    taken.params |= {
+    taken.params |= _offered(line, later, beside)
+
+
+def _offered(line: int, later: Sequence[Offer], beside: Sequence[Offer]) -> dict[str, Any]:
+    return {
         "line": line,
         "alternatives": [SlotPublic.of(offer).model_dump(mode="json") for offer in later],
         "resources": [SlotPublic.of(offer).model_dump(mode="json") for offer in beside],
@@ -172,5 +179,45 @@ async def cancel(
     A hold may be given back at any time.
     """
     booking = await cancel_booking(session, principal=caller, booking_id=booking_id, version=version, now=now())
+    tag(response, booking.version)
+    return BookingPublic.of(booking)
+
+
+_MOVE = problems(
+    SlotTaken, PriceDiffers, OtherHub, OffGrid, TooShort, TooLong, InThePast, BeyondHorizon, OutsideOpeningHours,
+    NotBookable, LinesOverlap, LineTwice, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
+    PreconditionFailed, PreconditionRequired, InvalidIfMatch, IllegalTransition, AlreadyBegun,
+)  # fmt: skip
+
+
+@router.post("/v1/bookings/{booking_id}/move", summary="Move a booking", responses=_MOVE)
+async def move(
+    *,
+    booking_id: UUID,
+    wish: BookingMove,
+    request: Request,
+    caller: PrincipalDep,
+    version: VersionDep,
+    response: Response,
+) -> BookingPublic:
+    """Another slot or resource of the same hub at the same price, before the booking starts; it stays the same booking.
+
+    A taken slot answers 409 `slot-taken`, another price 409 `price-differs`, both with the number of the `line` and
+    what would work at the same price: `alternatives` (next free slots of that resource) and `resources` (free then).
+    """
+    moves = [Move(line.line_id, line.resource_id, line.start, line.end) for line in wish.lines]
+    db: Database = request.app.state.db
+    try:
+        # Not the shared dependency: the locks have to be gone before alternatives are looked for.
+        async with db.session() as session:
+            booking = await move_booking(
+                session, principal=caller, booking_id=booking_id, version=version, moves=moves, now=now()
+            )
+    except (SlotTaken, PriceDiffers) as refusal:
+        async with db.session() as session:
+            known = await bookings.get_visible(session, booking_id, caller)
+            offers = await same_price_offers(session, known, moves, refusal, now=now())
+        refusal.params |= _offered(*offers)
+        raise
     tag(response, booking.version)
     return BookingPublic.of(booking)

@@ -1,7 +1,7 @@
 """iCalendar files (RFC 5545) that every client reads alike: static rule-based zone, stable UID, own stamp."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, vCalAddress
@@ -28,17 +28,23 @@ TZOFFSETTO:+0100\r
 END:STANDARD\r
 END:VTIMEZONE\r
 """
-_BERLIN_KEY = "Europe/Berlin"
-Kind = Literal["confirmed", "cancelled"]
+BERLIN_KEY = "Europe/Berlin"
+Kind = Literal["confirmed", "moved", "cancelled"]
 
 
 def _times(slot: Slot, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return start and end in the zone that the file describes; for any other zone in UTC, which needs none."""
-    shown = zone if zone.key == _BERLIN_KEY else UTC
+    shown = zone if zone.key == BERLIN_KEY else UTC
     return slot.start.astimezone(shown), slot.end.astimezone(shown)
 
 
-def _event(booking: Booking, number: int, *, kind: Kind, sequence: int, stamp: datetime, zone: ZoneInfo) -> Event:
+def berlin() -> Timezone:
+    """Return the static VTIMEZONE."""
+    return cast(Timezone, Timezone.from_ical(_BERLIN))
+
+
+def event_of(booking: Booking, number: int, *, kind: Kind, sequence: int, stamp: datetime, zone: ZoneInfo) -> Event:
+    """Return the event of one line."""
     line = booking.lines[number]
     event = Event()
     event.add("UID", f"{line.id}@regiohub")
@@ -66,10 +72,10 @@ def calendar_of(
     calendar.add("VERSION", "2.0")
     # PUBLISH: we process no replies, and people take "decline" for a cancellation.
     calendar.add("METHOD", "PUBLISH")
-    if zone.key == _BERLIN_KEY:
-        calendar.add_component(Timezone.from_ical(_BERLIN))
+    if zone.key == BERLIN_KEY:
+        calendar.add_component(berlin())
     for number in range(len(booking.lines)):
-        event = _event(booking, number, kind=kind, sequence=sequence, stamp=stamp, zone=zone)
+        event = event_of(booking, number, kind=kind, sequence=sequence, stamp=stamp, zone=zone)
         event["ORGANIZER"] = vCalAddress(f"mailto:{organizer}")
         event.add("LOCATION", location)
         event.add("URL", url)

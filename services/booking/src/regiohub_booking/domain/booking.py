@@ -114,6 +114,9 @@ class Booking:
     expired_at: datetime | None = None
     checked_in_at: datetime | None = None
     completed_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When it was last moved: the one stamp that a later event of its kind replaces."""
+    moved_by: str | None = None
 
     def _moved(self, event: Event) -> "Booking":
         return replace(self, status=next_status(self.status, event), version=self.version + 1)
@@ -138,6 +141,13 @@ class Booking:
         revoked = by == "operator" and self.status is Status.CHECKED_IN
         moved = self._moved(Event.REVOKE if revoked else Event.CANCEL)
         return replace(moved, cancelled_at=now, cancelled_by=by, fee_cents=fee_cents)
+
+    def move(self, lines: tuple[Line, ...], now: datetime, by: str) -> "Booking":
+        """By ``member`` or ``operator``: the same booking elsewhere; :mod:`regiohub_booking.domain.moving` says what may differ."""
+        return replace(
+            self._moved(Event.MOVE), lines=lines, moved_at=now, moved_by=by,
+            starts_at=min(line.slot.start for line in lines), ends_at=max(line.slot.end for line in lines),
+        )  # fmt: skip
 
     @property
     def is_cancelled_by_hub(self) -> bool:

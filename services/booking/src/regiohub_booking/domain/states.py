@@ -38,6 +38,8 @@ class Event(StrEnum):
     CONFIRM_LATE = "confirm_late"
     """The payment arrived after the end of the hold and the slot was free."""
     EXPIRE = "expire"
+    MOVE = "move"
+    """Another slot or resource at the same price."""
     CANCEL = "cancel"
     REVOKE = "revoke"
     """The operator calls off what counts as begun: nobody came after all (a check-in by mistake), or had to leave."""
@@ -64,6 +66,7 @@ _NEXT = {
     (Status.HELD, Event.EXPIRE): Status.EXPIRED,
     (Status.HELD, Event.CANCEL): Status.CANCELLED,
     (Status.EXPIRED, Event.CONFIRM_LATE): Status.CONFIRMED,
+    (Status.CONFIRMED, Event.MOVE): Status.CONFIRMED,
     (Status.CONFIRMED, Event.CANCEL): Status.CANCELLED,
     (Status.CHECKED_IN, Event.REVOKE): Status.CANCELLED,
     (Status.CONFIRMED, Event.CHECK_IN): Status.CHECKED_IN,

@@ -12,6 +12,20 @@ from regiohub_booking.domain.booking import Booking
 from regiohub_booking.domain.slot import Slot
 from regiohub_shared.money import format_eur
 
+_NEWS = {
+    "confirmed": ("Ihre Buchung ist bestätigt.", "Your booking is confirmed."),
+    "moved": (
+        "Ihre Buchung ist umgebucht; es gilt nur noch diese Zeit. Laden Sie den Türschlüssel neu, die PIN bleibt.",
+        "Your booking is moved; only this time is valid now. Load the door key again, the PIN stays.",
+    ),
+    "cancelled": ("Ihre Buchung ist storniert.", "Your booking is cancelled."),
+    "moved by hub": (
+        "Der Hub hat Ihre Buchung umgebucht; es gilt nur noch diese Zeit. Passt sie nicht, können Sie kostenlos stornieren.",
+        "The hub has moved your booking; only this time is valid now. If it does not suit you, cancel free of charge.",
+    ),
+    "cancelled by hub": ("Der Hub hat Ihre Buchung storniert.", "The hub has cancelled your booking."),
+}
+_STATES = {"confirmed": "Bestätigt", "moved": "Umgebucht", "cancelled": "Storniert"}
 _DAYS = ("Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So.")
 _DAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -22,7 +36,8 @@ class Letter:
     """All that a mail says."""
 
     booking: Booking
-    kind: Literal["confirmed", "cancelled"]
+    kind: Literal["confirmed", "moved", "cancelled"]
+    sequence: int
     member_name: str
     mail: str
     hub_name: str
@@ -45,8 +60,19 @@ class Letter:
     @property
     def stamp(self) -> datetime:
         """When the change happened that the mail tells."""
-        moment = self.booking.cancelled_at if self.kind == "cancelled" else self.booking.confirmed_at
-        return moment or self.booking.created_at
+        stamps = {"cancelled": self.booking.cancelled_at, "moved": self.booking.moved_at}
+        return stamps.get(self.kind, self.booking.confirmed_at) or self.booking.created_at
+
+    @property
+    def change_id(self) -> str:
+        """The change that the mail tells, the same in each repeat of the mail: only a move can happen again."""
+        return f"{self.booking.id}.{self.kind}" + (f".{self.sequence}" if self.kind == "moved" else "")
+
+    @property
+    def news(self) -> tuple[str, str]:
+        """The change in one sentence, in German and English; it says who did it where it was the hub."""
+        by_hub = {"cancelled": self.booking.is_cancelled_by_hub, "moved": self.booking.moved_by == "operator"}
+        return _NEWS[f"{self.kind} by hub" if by_hub.get(self.kind) else self.kind]
 
     @property
     def url(self) -> str:
@@ -89,9 +115,8 @@ def _german(letter: Letter) -> list[str]:
         after = [f"Preis: {money} (brutto)" if booking.gross_cents else "Preis: kostenlos"]
         after += [f"Zugang: {letter.door_hint}"] if letter.door_hint else []
         after += [f"Türschlüssel und PIN: {letter.url}"]
-    off = "Der Hub hat Ihre Buchung storniert." if booking.is_cancelled_by_hub else "Ihre Buchung ist storniert."
     return [
-        off if is_off else "Ihre Buchung ist bestätigt.", "",
+        letter.news[0], "",
         *(f"  {line.resource_name}: {_when(line.slot, letter.zone)}" for line in booking.lines),
         f"  {letter.place}", f"  Buchungsnummer: {booking.code}", "", *after,
     ]  # fmt: skip
@@ -107,9 +132,8 @@ def _english(letter: Letter) -> list[str]:
         after = [f"Price: {money} (gross)" if booking.gross_cents else "Price: free of charge"]
         after += [f"Way in: {letter.door_hint}"] if letter.door_hint else []
         after += [f"Door key and PIN: {letter.url}"]
-    off = "The hub has cancelled your booking." if booking.is_cancelled_by_hub else "Your booking is cancelled."
     return [
-        off if is_off else "Your booking is confirmed.", "",
+        letter.news[1], "",
         *(f"  {line.resource_name}: {_when_en(line.slot, letter.zone)}" for line in booking.lines),
         f"  {letter.place}", f"  Booking code: {booking.code}", "", *after,
     ]  # fmt: skip
@@ -124,11 +148,11 @@ def write_mail(letter: Letter, calendar: bytes) -> EmailMessage:
     message = EmailMessage()
     message["From"] = Address(parseaddr(letter.sender)[0], addr_spec=letter.sender_address)
     message["To"] = Address(letter.member_name.replace("\n", " ").replace("\r", " "), addr_spec=letter.mail)
-    state = "Storniert" if letter.kind == "cancelled" else "Bestätigt"
+    state = _STATES[letter.kind]
     message["Subject"] = f"{state}: {letter.hub_name}, {_when(letter.booking.lines[0].slot, letter.zone)}"
     message["Date"] = format_datetime(letter.stamp)
     # The same mail sent twice (a worker killed after sending) has the same id, so mailboxes can drop it.
-    message["Message-ID"] = f"<{letter.booking.id}.{letter.kind}@{letter.sender_address.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{letter.change_id}@{letter.sender_address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_body(letter))
     message.add_attachment(

@@ -1,9 +1,13 @@
 """Reading and saving bookings, and who may see them."""
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking, Line, Payment
 from regiohub_booking.domain.price import Quote, Step
@@ -22,19 +26,19 @@ _PAYMENTS = Statement(
     "SELECT payment_id, booking_id, version, paid_cents, refunded_cents, verdict "
     "FROM payment_verdict WHERE booking_id = ANY(CAST(:ids AS uuid[])) ORDER BY payment_id"
 )
-_BOOKING = "SELECT b.*, h.name AS hub_name FROM booking b JOIN hub h ON h.slug = b.hub"
-_ONE = Statement(f"{_BOOKING} WHERE b.id = :id")
-_LOCKED = Statement(f"{_BOOKING} WHERE b.id = ANY(CAST(:ids AS uuid[])) ORDER BY b.id FOR UPDATE OF b")
+BOOKING = "SELECT b.*, h.name AS hub_name FROM booking b JOIN hub h ON h.slug = b.hub"
+_ONE = Statement(f"{BOOKING} WHERE b.id = :id")
+_LOCKED = Statement(f"{BOOKING} WHERE b.id = ANY(CAST(:ids AS uuid[])) ORDER BY b.id FOR UPDATE OF b")
 _LAPSED = Statement(
-    f"{_BOOKING} WHERE b.status IN ('held', 'requested') AND b.hold_until <= :now "
+    f"{BOOKING} WHERE b.status IN ('held', 'requested') AND b.hold_until <= :now "
     "ORDER BY b.hold_until LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OVER = Statement(
-    f"{_BOOKING} WHERE b.status IN ('confirmed', 'checked_in') AND b.ends_at <= :now "
+    f"{BOOKING} WHERE b.status IN ('confirmed', 'checked_in') AND b.ends_at <= :now "
     "ORDER BY b.ends_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OWN = Statement(
-    f"{_BOOKING} WHERE b.sub = :sub AND (CAST(:before AS uuid) IS NULL OR b.id < :before) "
+    f"{BOOKING} WHERE b.sub = :sub AND (CAST(:before AS uuid) IS NULL OR b.id < :before) "
     "ORDER BY b.id DESC LIMIT :limit"
 )
 # By line, not by the booking's outer span: between two lines of a series the booking is not there.
@@ -68,12 +72,22 @@ _MAIL = Statement(
     "INSERT INTO mail_job (id, booking_id, kind, sequence, attempts, next_at, last_error) "
     "VALUES (:id, :booking_id, :kind, :sequence, 0, :now, '') ON CONFLICT DO NOTHING"
 )
+_MOVE = Statement(
+    "UPDATE booking SET starts_at = :starts_at, ends_at = :ends_at, moved_at = :moved_at, moved_by = :moved_by "
+    "WHERE id = :id"
+)
+# The price is not among them: the app role has no right to change it.
+_MOVE_LINE = Statement(
+    "UPDATE line SET resource_id = :resource_id, resource_name = :resource_name, starts_at = :starts_at, "
+    "ends_at = :ends_at, derivation = CAST(:derivation AS jsonb) WHERE id = :id"
+)
 _STAMPS = (
     "held_at", "hold_until", "confirmed_at", "cancelled_at", "cancelled_by", "expired_at", "checked_in_at",
     "completed_at",
 )  # fmt: skip
 _FIXED = (
     "id", "code", "sub", "hub", "hub_name", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
+    "moved_at", "moved_by",
 )  # fmt: skip
 
 
@@ -100,7 +114,7 @@ def _grouped(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
     return groups
 
 
-async def _whole(on: On, rows: Sequence[Row]) -> list[Booking]:
+async def whole_bookings(on: On, rows: Sequence[Row]) -> list[Booking]:
     """Complete booking rows with lines and payments, in the given order."""
     if not rows:
         return []
@@ -120,7 +134,7 @@ async def _whole(on: On, rows: Sequence[Row]) -> list[Booking]:
 
 async def find_booking(on: On, booking_id: UUID) -> Booking | None:
     """Return the booking without a lock."""
-    found = await _whole(on, await fetch(on, _ONE, id=booking_id))
+    found = await whole_bookings(on, await fetch(on, _ONE, id=booking_id))
     return found[0] if found else None
 
 
@@ -142,22 +156,22 @@ async def get_visible_locked(on: On, booking_id: UUID, principal: Principal) -> 
 
 async def lock_bookings(on: On, ids: Iterable[UUID]) -> list[Booking]:
     """Lock the given bookings in the order of their ids and return them."""
-    return await _whole(on, await fetch(on, _LOCKED, ids=sorted(ids)))
+    return await whole_bookings(on, await fetch(on, _LOCKED, ids=sorted(ids)))
 
 
 async def lock_lapsed(on: On, *, now: datetime, limit: int) -> list[Booking]:
     """Lock holds whose time is over; rows that someone else works on are left out."""
-    return await _whole(on, await fetch(on, _LAPSED, now=now, limit=limit))
+    return await whole_bookings(on, await fetch(on, _LAPSED, now=now, limit=limit))
 
 
 async def lock_over(on: On, *, now: datetime, limit: int) -> list[Booking]:
     """Lock confirmed and checked-in bookings whose last slot has ended."""
-    return await _whole(on, await fetch(on, _OVER, now=now, limit=limit))
+    return await whole_bookings(on, await fetch(on, _OVER, now=now, limit=limit))
 
 
 async def list_own(on: On, *, sub: str, before: UUID | None, limit: int) -> list[Booking]:
     """Return a member's bookings, newest first, older than the cursor."""
-    return await _whole(on, await fetch(on, _OWN, sub=sub, before=before, limit=limit))
+    return await whole_bookings(on, await fetch(on, _OWN, sub=sub, before=before, limit=limit))
 
 
 async def list_of_hub(
@@ -179,7 +193,7 @@ async def list_of_hub(
         after_start=start,
         limit=limit,
     )
-    return list(zip(await _whole(on, rows), [row["member_name"] for row in rows], strict=True))
+    return list(zip(await whole_bookings(on, rows), [row["member_name"] for row in rows], strict=True))
 
 
 async def save(on: On, booking: Booking) -> None:
@@ -189,6 +203,20 @@ async def save(on: On, booking: Booking) -> None:
         on, _SAVE, id=booking.id, status=booking.status.value, version=booking.version, fee_cents=booking.fee_cents,
         **values,
     )  # fmt: skip
+
+
+async def save_move(session: AsyncSession, booking: Booking) -> None:
+    """Write where and when a moved booking is now; the row is locked by the caller."""
+    await run(
+        session, _MOVE, id=booking.id, starts_at=booking.starts_at, ends_at=booking.ends_at,
+        moved_at=booking.moved_at, moved_by=booking.moved_by,
+    )  # fmt: skip
+    for line in booking.lines:
+        await run(
+            session, _MOVE_LINE, id=line.id, resource_id=line.resource_id, resource_name=line.resource_name,
+            starts_at=line.slot.start, ends_at=line.slot.end,
+            derivation=json.dumps([asdict(step) for step in line.quote.derivation]),
+        )  # fmt: skip
 
 
 async def save_payment(on: On, booking_id: UUID, payment: Payment, *, now: datetime) -> None:

@@ -18,6 +18,7 @@ _ERASE = tuple(
     Statement(sql)
     for sql in (
         "DELETE FROM member WHERE sub = :sub",
+        "DELETE FROM calendar_feed WHERE sub = :sub",
         "DELETE FROM idempotency_key WHERE sub = :sub",
         """DELETE FROM outbox_delivery d USING outbox o WHERE o.id = d.outbox_id AND d.delivered_at IS NOT NULL
            AND o.subject IN (SELECT CAST(id AS text) FROM booking WHERE sub = :sub)""",
@@ -36,6 +37,7 @@ _MAILS = Statement(
 _CLOSURES = Statement(
     "SELECT id, hub, starts_at, ends_at, reason, created_at FROM closure WHERE created_by = :sub ORDER BY id"
 )
+_FEEDS = Statement("SELECT created_at FROM calendar_feed WHERE sub = :sub")
 _RESPONSES = Statement("SELECT route, key, created_at FROM idempotency_key WHERE sub = :sub ORDER BY created_at")
 
 
@@ -57,10 +59,10 @@ async def find_member(on: On, sub: str) -> Row | None:
 
 
 async def list_traces(on: On, sub: str) -> dict[str, list[Row]]:
-    """Return what else names the member: mails, responses kept for repeats, and closures that they made as operator."""
+    """Return what else names the member: mails, calendar feed, kept responses, closures that they made as operator."""
     return {
         "mails": await fetch(on, _MAILS, sub=sub), "responses": await fetch(on, _RESPONSES, sub=sub),
-        "closures": await fetch(on, _CLOSURES, sub=sub),
+        "closures": await fetch(on, _CLOSURES, sub=sub), "calendar_feeds": await fetch(on, _FEEDS, sub=sub),
     }  # fmt: skip
 
 

@@ -63,6 +63,7 @@ JOIN occupancy o ON o.resource_id = c.leaf AND o.span && tstzrange(c.starts_at, 
      AND (c.is_core OR lower_inf(o.lane))
 LEFT JOIN line l ON l.id = o.line_id
 LEFT JOIN booking b ON b.id = l.booking_id
+WHERE CAST(:own AS uuid) IS NULL OR l.booking_id IS DISTINCT FROM :own
 """
 )
 _BOOKED = Statement(
@@ -118,16 +119,18 @@ async def list_busy(
     return found
 
 
-async def lock_lapsed_in_way(on: On, claims: Sequence[Claim], *, now: datetime) -> list[Booking] | None:
+async def lock_lapsed_in_way(
+    on: On, claims: Sequence[Claim], *, now: datetime, own: UUID | None = None
+) -> list[Booking] | None:
     """Lock what is in the way of the claims if all of it is lapsed holds; None if anything else is there.
 
-    The caller holds the leaves. An empty list means that whatever was there has gone meanwhile (a sweeper, a
+    The caller holds the leaves; ``own`` is a booking that makes room for itself. An empty list means that whatever was there has gone meanwhile (a sweeper, a
     cancellation): then, too, another try is worth it.
     """
     rows = await fetch(
         on, _IN_WAY, now=now, leaves=[claim.leaf_id for claim in claims],
         starts=[claim.slot.start for claim in claims], ends=[claim.slot.end for claim in claims],
-        cores=[claim.is_core for claim in claims],
+        cores=[claim.is_core for claim in claims], own=own,
     )  # fmt: skip
     if not all(row["is_lapsed"] for row in rows):
         return None

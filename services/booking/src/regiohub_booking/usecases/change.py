@@ -72,14 +72,16 @@ async def apply_door_opened(session: AsyncSession, fact: DoorOpened) -> None:
         _log.warning("door_of_unknown_booking", booking_id=str(fact.booking_id))
         return
     booking = found[0]
-    if not _may_check_in(booking):
+    if not _may_check_in(booking, fact.first_opened_at):
         _log.info("door_without_effect", booking_id=str(booking.id), status=booking.status.value)
         return
     await _check_in(session, booking, fact.first_opened_at)
 
 
-def _may_check_in(booking: Booking) -> bool:
-    return booking.confirmed_at is not None and booking.cancelled_at is None
+def _may_check_in(booking: Booking, at: datetime) -> bool:
+    """A door that opened before the booking was moved opened for the slot that was given up."""
+    is_of_this_slot = booking.moved_at is None or at >= booking.moved_at
+    return booking.confirmed_at is not None and booking.cancelled_at is None and is_of_this_slot
 
 
 async def expire_lapsed(session: AsyncSession, *, now: datetime, limit: int = 50) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from regiohub_booking.domain.booking import Booking
 from regiohub_booking.domain.occupancy import Claim
@@ -31,7 +32,8 @@ def booking_changed(booking: Booking) -> BookingChanged:
         operator=booking.operator, status=booking.status.value, version=booking.version, lines=lines,
         gross_cents=booking.gross_cents, fee_cents=booking.fee_cents, held_at=booking.held_at, hold_until=booking.hold_until,
         confirmed_at=booking.confirmed_at, cancelled_at=booking.cancelled_at, expired_at=booking.expired_at,
-        checked_in_at=booking.checked_in_at, completed_at=booking.completed_at, payments=verdicts,
+        checked_in_at=booking.checked_in_at, completed_at=booking.completed_at, moved_at=booking.moved_at,
+        payments=verdicts,
     )  # fmt: skip
 
 
@@ -47,12 +49,12 @@ async def record(on: On, booking: Booking) -> Booking:
     return booking
 
 
-async def clear_lapsed(on: On, claims: Sequence[Claim], *, now: datetime) -> bool:
+async def clear_lapsed(on: On, claims: Sequence[Claim], *, now: datetime, own: UUID | None = None) -> bool:
     """End lapsed holds in the way, so that a dead sweeper blocks nobody; False if something else is in the way.
 
-    The caller holds the leaves.
+    The caller holds the leaves; ``own`` is a booking that makes room for itself.
     """
-    lapsed = await occupancy.lock_lapsed_in_way(on, claims, now=now)
+    lapsed = await occupancy.lock_lapsed_in_way(on, claims, now=now, own=own)
     await end_lapsed(on, lapsed or (), now=now)
     return lapsed is not None
 

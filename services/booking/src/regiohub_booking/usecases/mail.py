@@ -83,7 +83,8 @@ async def _deliver(db: Database, settings: Settings, job: Row) -> None:
     if booking is None:
         raise NoAddress
     letter = Letter(
-        booking=booking, kind=job["kind"], member_name=job["member_name"], mail=job["mail"],
+        booking=booking, kind=job["kind"], sequence=job["sequence"], member_name=job["member_name"],
+        mail=job["mail"],
         hub_name=job["hub_name"], address=f"{job['street']}, {job['postcode']} {job['city']}",
         door_hint=job["door_hint"], zone=ZoneInfo(job["time_zone"]), origin=settings.public_origin,
         sender=settings.mail_from,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,7 +29,8 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:
         raise NotFound("There is no such booking.")
-    wanted = await _lock_claims(session, known)
+    leaves = {claim.leaf_id for claim in await _claims(session, known)}
+    await occupancy.lock_leaves(session, leaves)
     booking = (await bookings.lock_bookings(session, [fact.booking_id]))[0]
     old = next((one for one in booking.payments if one.payment_id == fact.payment_id), None)
     if old is not None and old.version >= fact.version:
@@ -37,25 +39,21 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     payment = Payment(fact.payment_id, fact.version, fact.paid_cents, fact.refunded_cents, verdict)
     decision = judge(booking, payment, now)
     if decision == "try_slot":
-        decision = "accepted" if await _reclaim(session, wanted, now) else "refund"
+        decision = "accepted" if await _try_slot(session, booking, leaves, now) else "refund"
     await _settle(session, booking, payment, decision, now)
-
-
-async def _lock_claims(session: AsyncSession, booking: Booking) -> list[Claim]:
-    """Return the claims with their leaves locked.
-
-    They are read again under the lock: before it, a change of parts can pass that the first reading does not know.
-    """
-    wanted = await _claims(session, booking)
-    await occupancy.lock_leaves(session, {claim.leaf_id for claim in wanted})
-    if await _claims(session, booking) != wanted:
-        raise Unavailable("The parts of the resource changed at this moment.")
-    return wanted
 
 
 async def _claims(session: AsyncSession, booking: Booking) -> list[Claim]:
     found = await places.get_places(session, [line.resource_id for line in booking.lines])
     return claims(wants(booking.lines, found))
+
+
+async def _try_slot(session: AsyncSession, booking: Booking, locked: set[UUID], now: datetime) -> bool:
+    """Claim the slot by what the resource consists of now; before our locks, a change of parts may have passed."""
+    wanted = await _claims(session, booking)
+    if not {claim.leaf_id for claim in wanted} <= locked:
+        raise Unavailable("The parts of the resource changed at this moment.")
+    return await _reclaim(session, wanted, now)
 
 
 async def _reclaim(session: AsyncSession, wanted: list[Claim], now: datetime) -> bool:

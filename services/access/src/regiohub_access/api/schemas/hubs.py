@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from regiohub_access.domain.openings import Doubt
 from regiohub_access.repo.places import DoorPlan
-from regiohub_access.tables import DoorEventRow, Hub, Reader
+from regiohub_access.tables import Command, DoorEventRow, Hub, Reader
 from regiohub_access.usecases.places import HubPlan, ReaderView
 
 MAX_DOORS = 16
@@ -137,7 +137,8 @@ class DoorEventOut(BaseModel):
     """A decision at a door, pseudonymous: ``credential`` names a pass or a PIN, never a person or digits.
 
     ``late``: it arrived more than a minute after it happened. ``is_chained`` false: events before it are missing, or it
-    was changed on its way. ``doubt``: why a reported opening cannot be true; it then checks nobody in.
+    was changed on its way. ``operator`` (a subject id) and ``operator_reason``: who ordered a ``command`` and why.
+    ``doubt``: why a reported opening cannot be true; it then checks nobody in.
     """
 
     number: int
@@ -145,20 +146,24 @@ class DoorEventOut(BaseModel):
     door: int
     at: datetime
     received_at: datetime
-    method: Literal["pass", "pin"]
+    method: Literal["pass", "pin", "command"]
     decision: Literal["allowed", "denied"]
     reason: str
     credential: str | None
     late: bool
     is_chained: bool
     doubt: Doubt | None
+    operator: str | None
+    operator_reason: str | None
 
     @classmethod
-    def of(cls, row: DoorEventRow) -> Self:
+    def of(cls, row: DoorEventRow, command: Command | None = None) -> Self:
         """Show a stored event."""
-        return cls.model_validate(
-            {name: getattr(row, name) for name in cls.model_fields if name != "reader"} | {"reader": row.reader_id}
-        )
+        told = {
+            "reader": row.reader_id, "operator": command.created_by if command else None,
+            "operator_reason": command.reason if command else None,
+        }  # fmt: skip
+        return cls.model_validate({n: getattr(row, n) for n in cls.model_fields if n not in told} | told)
 
 
 class DoorEventPage(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from regiohub_access.api.schemas.hubs import DoorEventOut
-from regiohub_access.tables import Grant, Pass
+from regiohub_access.tables import Command, Grant, Pass
 from regiohub_access.usecases.subjects import SubjectData
 
 
@@ -45,6 +45,22 @@ class SubjectPass(BaseModel):
         return cls.model_validate({name: getattr(row, name) for name in cls.model_fields} | {"id": row.id.hex()})
 
 
+class SubjectCommand(BaseModel):
+    """A door that the person, as an operator, had opened."""
+
+    id: UUID
+    hub: str
+    door: int
+    reason: str
+    created_at: datetime
+    outcome: str | None
+
+    @classmethod
+    def of(cls, row: Command) -> Self:
+        """Export a command."""
+        return cls.model_validate({name: getattr(row, name) for name in cls.model_fields})
+
+
 class SubjectOut(BaseModel):
     """All that access knows of one person."""
 
@@ -52,6 +68,7 @@ class SubjectOut(BaseModel):
     grants: list[SubjectGrant]
     passes: list[SubjectPass]
     door_events: list[DoorEventOut]
+    commands: list[SubjectCommand]
 
     @classmethod
     def of(cls, sub: str, found: SubjectData) -> Self:
@@ -60,6 +77,7 @@ class SubjectOut(BaseModel):
             sub=sub, grants=[SubjectGrant.of(row) for row in found.grants],
             passes=[SubjectPass.of(row) for row in found.passes],
             door_events=[DoorEventOut.of(row) for row in found.events],
+            commands=[SubjectCommand.of(row) for row in found.commands],
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from regiohub_access.reader.wire.bounds import MAX_DRIFT
 from regiohub_access.reader.wire.events import GENESIS, GRANTED, Decision, Event, Kind, is_chained
 from regiohub_access.reader.wire.parse import MAX_INT, Json, WireError, format_time
 from regiohub_access.reader.wire.request import VERSION, Have, SyncRequest
-from regiohub_access.reader.wire.response import COMMANDS_VERSION, Commands, SyncResponse
+from regiohub_access.reader.wire.response import COMMANDS_VERSION, Command, Commands, SyncResponse
 from regiohub_access.reader.wire.tables import DenyEntry, DenyList, Door, Pin, PinTable, WireKey, keys_etag
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_DRIFT",
     "MAX_INT",
     "VERSION",
+    "Command",
     "Commands",
     "Decision",
     "DenyEntry",

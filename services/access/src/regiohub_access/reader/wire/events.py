@@ -13,7 +13,7 @@ GENESIS = "0" * 64
 GRANTED = "granted"
 """The `reason` of an allowed event; a denied one carries a `regiohub_access.rh1.Reason`."""
 
-Kind = Literal["pass", "pin"]
+Kind = Literal["pass", "pin", "command"]
 Decision = Literal["allowed", "denied"]
 
 
@@ -31,13 +31,16 @@ class Event:
     pin_id: str | None
     prev_hash: str
     hash: str
+    command_id: str | None = None
 
     def to_json(self) -> Json:
         """The event as sent and stored."""
         return {**self._body(), "hash": self.hash}
 
     def _body(self) -> Json:
-        return {
+        # Left out where there is none: the hashes of events before commands came stay right.
+        command = {"command_id": self.command_id} if self.command_id else {}
+        return command | {
             "seq": self.seq,
             "at": format_time(self.at),
             "door": self.door,
@@ -61,13 +64,14 @@ class Event:
             seq=want(obj, "seq", int),
             at=time(obj, "at"),
             door=want(obj, "door", int),
-            kind=text(obj, "kind", "pass|pin"),  # type: ignore[arg-type]  # the pattern is the literal
+            kind=text(obj, "kind", "pass|pin|command"),  # type: ignore[arg-type]  # the pattern is the literal
             decision=text(obj, "decision", "allowed|denied"),  # type: ignore[arg-type]
             reason=text(obj, "reason", "[a-z_]{1,40}"),
             pass_id=optional_text(obj, "pass_id"),
             pin_id=optional_text(obj, "pin_id"),
             prev_hash=text(obj, "prev_hash", "[0-9a-f]{64}"),
             hash=text(obj, "hash", "[0-9a-f]{64}"),
+            command_id=optional_text(obj, "command_id"),
         )
 
 

@@ -48,6 +48,8 @@ class SyncRequest:
     pins_stored: tuple[str, ...]
     wait_s: int
     version: int = VERSION
+    commands_version: int = 1
+    """Which commands the reader understands; one that does not say so gets none."""
 
     def to_json(self) -> Json:
         """The request body."""
@@ -59,6 +61,7 @@ class SyncRequest:
             "have": self.have.to_json(),
             "pins_stored": list(self.pins_stored),
             "wait_s": self.wait_s,
+            "commands_version": self.commands_version,
         }
 
     @classmethod
@@ -72,4 +75,5 @@ class SyncRequest:
             have=Have.from_json(want(obj, "have", dict)),
             pins_stored=tuple(text({"pin_id": item}, "pin_id") for item in want(obj, "pins_stored", list)),
             wait_s=want(obj, "wait_s", int),
+            commands_version=want(obj, "commands_version", int) if "commands_version" in obj else 1,
         )

@@ -7,24 +7,46 @@ from regiohub_access.reader.wire.parse import Json, check_version, format_time, 
 from regiohub_access.reader.wire.request import VERSION
 from regiohub_access.reader.wire.tables import DenyList, Door, PinTable, WireKey
 
-COMMANDS_VERSION = 1
+COMMANDS_VERSION = 2
+"""The commands that this reader understands, and says so in its request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Open this door once, before `expires_at` (real time)."""
+
+    id: str
+    door: int
+    expires_at: datetime
+
+    def to_json(self) -> Json:
+        """A member of `commands.items`."""
+        return {"id": self.id, "door": self.door, "action": "open", "expires_at": format_time(self.expires_at)}
+
+    @classmethod
+    def from_json(cls, obj: Json) -> "Command":
+        """Parse a member of `commands.items`; version 2 knows the one action."""
+        text(obj, "action", "open")
+        return cls(id=text(obj, "id", "[0-9a-f-]{36}"), door=want(obj, "door", int), expires_at=time(obj, "expires_at"))
 
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Reserved: version 1 has no items, and the reader obeys none."""
+    """What to do now. Version 1 has no items; those of a version that is not understood are left unread."""
 
-    version: int = COMMANDS_VERSION
-    items: tuple[Json, ...] = ()
+    version: int = 1
+    items: tuple[Command, ...] = ()
 
     def to_json(self) -> Json:
         """The `commands` member of a response."""
-        return {"version": self.version, "items": list(self.items)}
+        return {"version": self.version, "items": [item.to_json() for item in self.items]}
 
     @classmethod
     def from_json(cls, obj: Json) -> "Commands":
-        """Parse the `commands` member; items are kept unread."""
-        return cls(version=want(obj, "version", int), items=tuple(want(obj, "items", list)))
+        """Parse the `commands` member."""
+        version = want(obj, "version", int)
+        unread = want(obj, "items", list)
+        return cls(version, items(obj, "items", Command.from_json) if version == COMMANDS_VERSION and unread else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,18 @@ class BookingCreate(Strict):
     lines: Annotated[list[LineCreate], Field(min_length=1, max_length=MAX_LINES)]
 
 
+class LineMove(LineCreate):
+    """Where one line of the booking goes."""
+
+    line_id: UUID
+
+
+class BookingMove(Strict):
+    """The lines that move; the others stay."""
+
+    lines: Annotated[list[LineMove], Field(min_length=1, max_length=MAX_LINES)]
+
+
 class SlotPublic(BaseModel):
     """A free slot in the hub's offset with its price."""
 
@@ -153,6 +165,8 @@ class BookingPublic(BaseModel):
     expired_at: datetime | None
     checked_in_at: datetime | None
     completed_at: datetime | None
+    moved_at: datetime | None
+    moved_by: str | None
 
     @classmethod
     def of(cls, booking: Booking, **more: Any) -> Self:
@@ -199,6 +213,7 @@ class SubjectExport(BaseModel):
     mails: list[dict[str, Any]]
     responses: list[dict[str, Any]]
     closures: list[dict[str, Any]]
+    calendar_feeds: list[dict[str, Any]]
 
 
 class DeadMail(BaseModel):
