@@ -59,7 +59,7 @@ screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × 
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots
 
 ##@ Check
-.PHONY: lint types imports openapi openapi-check k8s k8s-lint
+.PHONY: lint types imports openapi openapi-check k8s k8s-lint images
 lint: $(VENV)/.ready ## ruff: rules and format
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -76,6 +76,9 @@ k8s: k8s-lint ## Render both overlays and check them, with planted faults
 	@$(PYTEST) tests/deploy $(T)
 k8s-lint: $(VENV)/.ready ## kube-score, checkov and the operators' schemas on both overlays
 	@$(PY) -m tests.deploy.linters
+images: $(VENV)/.ready $(VENDOR)/.ready ## Build the four images and start each as the cluster would (Debian, root)
+	@deploy/images/build.sh
+	@$(PYTEST) tests/images $(T)
 
 ##@ Keep
 .PHONY: format lock lock-check migrate revision seed clean ci

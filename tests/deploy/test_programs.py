@@ -7,9 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import pytest
 
@@ -17,37 +15,9 @@ from regiohub_local.ports import free_port
 from regiohub_local.postgres.databases import ROLE_SETTINGS
 from tests.deploy.checks.ports import probes
 from tests.deploy.checks.settings import environment
-from tests.deploy.manifests import MEMBERS, Manifests, Pod, secret_values
+from tests.deploy.databases import bootstrap, here
+from tests.deploy.manifests import MEMBERS, Manifests, Pod
 from tests.support.pg import Cluster, outside_loop
-
-
-def _here(cluster: Cluster, url: str) -> str:
-    """The Secret's address with this server's host instead of CloudNativePG's."""
-    parts = urlsplit(url)
-    host = urlsplit(cluster.admin_url).netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{host}"))
-
-
-def _password(reference: Mapping[str, str]) -> str:
-    return secret_values()[reference["name"]]["password"]
-
-
-async def _bootstrap(cluster: Cluster, manifests: Manifests, member: str) -> dict[str, str]:
-    """Do what CloudNativePG does at the birth of a cluster; return the app role's settings."""
-    spec = manifests.find("Cluster", f"{member}-db")["spec"]
-    initdb, roles = spec["bootstrap"]["initdb"], spec["managed"]["roles"]
-    admin = await asyncpg.connect(cluster.admin_url)
-    await admin.execute(f"CREATE ROLE {initdb['owner']} LOGIN PASSWORD '{_password(initdb['secret'])}'")
-    await admin.execute(f"CREATE DATABASE {initdb['database']} OWNER {initdb['owner']}")
-    await admin.close()
-    inside = await asyncpg.connect(urlunsplit(urlsplit(cluster.admin_url)._replace(path=f"/{initdb['database']}")))
-    for statement in initdb["postInitApplicationSQL"]:
-        await inside.execute(statement)
-    for role in roles:
-        await inside.execute(f"ALTER ROLE {role['name']} PASSWORD '{_password(role['passwordSecret'])}'")
-    found = await inside.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = $1", f"{member}_app")
-    await inside.close()
-    return dict(setting.split("=", 1) for setting in found)
 
 
 def _environment(manifests: Manifests, pod: Pod, cluster: Cluster) -> dict[str, str]:
@@ -55,7 +25,7 @@ def _environment(manifests: Manifests, pod: Pod, cluster: Cluster) -> dict[str, 
     env = environment(manifests, pod)
     for name in (f"{pod.name.upper()}_DATABASE_URL", f"{pod.name.upper()}_MIGRATE_DATABASE_URL"):
         if name in env:
-            env[name] = _here(cluster, env[name])
+            env[name] = here(cluster, env[name])
     kept = {key: value for key, value in env.items() if not key.startswith("PGSSL")}
     return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | kept
 
@@ -103,7 +73,7 @@ def _pod(manifests: Manifests, owner: str) -> Pod | None:
 @pytest.mark.parametrize("member", MEMBERS)
 def test_migrates_starts_answers_its_probes_and_ends(rendered, cluster, member):
     manifests = rendered["prod"]
-    settings = outside_loop(_bootstrap(cluster, manifests, member))
+    settings = outside_loop(bootstrap(cluster, manifests, member))
     assert settings == ROLE_SETTINGS
 
     migration = _pod(manifests, f"Job/{member}-migration")
