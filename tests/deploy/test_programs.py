@@ -50,7 +50,7 @@ def _running(pod: Pod, env: Mapping[str, str], port: int = 0) -> Iterator[subpro
 
 def _answer(port: int, path: str) -> str:
     """Return the answer, asking again until it is 200, as a probe does."""
-    deadline, answer = time.monotonic() + 30, ""
+    deadline, answer = time.monotonic() + 60, ""
     while not answer.startswith("200") and time.monotonic() < deadline:
         with suppress(httpx.TransportError):
             found = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
