@@ -175,6 +175,23 @@ async def test_the_page_opens_again_without_a_network_and_its_code_opens(cut):
     await page.close()
 
 
+async def test_a_login_that_ended_while_keycloak_is_away_leaves_the_key(cut):
+    session = await cut.context.cookies()
+    await cut.context.clear_cookies()  # what thirty idle minutes come to
+    await cut.context.set_offline(False)
+    page = await cut.context.new_page()
+    for _ in range(2):
+        await page.goto(cut.good.url)
+        await page.locator("rh-door-key svg").wait_for()
+        await expect(page.locator(".rh-pin")).to_have_text(cut.pin)
+        await expect(page.get_by_role("link", name="Anmelden und den Schlüssel neu laden")).to_be_visible()
+
+    assert await cut.show(await cut.shot(page)) == ("allowed", "granted")
+    await page.close()
+    await cut.context.add_cookies(session)
+    await cut.context.set_offline(True)
+
+
 async def test_five_wrong_pins_pause_pins_at_that_door_and_nothing_else(cut):
     assert await cut.type_pin(cut.pin) == ("allowed", "granted")
     wrong = f"{(int(cut.pin) + 1) % 1000000:06d}"
@@ -282,3 +299,14 @@ async def test_after_sixty_seconds_the_right_pin_opens_again(cut):
         left = 60 - (time.monotonic() - cut.paused_at)
     await asyncio.sleep(max(0, left) + 1)
     assert await cut.type_pin(cut.pin) == ("allowed", "granted")
+
+
+async def test_after_the_logout_the_kept_key_is_gone(cut):
+    await cut.good.goto(f"{cut.house.origin}/bookings")
+    await cut.good.get_by_role("button", name="Abmelden").click()
+    await cut.good.wait_for_url(f"{cut.house.origin}/")
+    await cut.good.goto(cut.tomorrow.url)
+    await cut.good.locator("#username").wait_for()
+    await cut.context.set_offline(True)
+    with pytest.raises(Exception, match="ERR_INTERNET_DISCONNECTED"):
+        await cut.good.goto(cut.tomorrow.url)

@@ -1,14 +1,16 @@
 """Every page in every state, language and width: axe without violations, nothing sideways, nothing too small to hit."""
 
+from regiohub_billing.render import document
 from regiohub_gateway.web.site import routers
 from regiohub_local.browser import checks, tour
 from regiohub_local.browser.people import People
 from tests.support.browser import axe, mend
+from tests.unit.billing.test_page import INVOICE
 
 
 async def visit(page, view):
     """In the light, and once in the dark, where only colours differ."""
-    faults = await checks.faults(page) + await axe(page)
+    faults = await checks.faults(page, is_paper=view.is_paper) + await axe(page)
     if (view.language, view.width) == ("de", tour.WIDTHS[-1]):
         await page.emulate_media(color_scheme="dark")
         faults += [f"dark: {fault}" for fault in await axe(page, "color-contrast")]
@@ -35,8 +37,33 @@ def test_every_page_of_the_gateway_is_on_the_tour():
 
 def test_every_page_has_every_state_or_a_reason():
     assert tour.gaps() == []
-    assert {name for name, _ in tour.WITHOUT} <= set(tour.PAGES)
+    assert {name for name, _ in tour.WITHOUT} <= set(tour.PAGES) | set(tour.PAPERS)
     assert len({(stop.page, stop.state) for stop in tour.ALL}) == len(tour.ALL), "a picture would replace another"
+
+
+async def test_what_a_box_hides_is_a_fault_on_a_paper(chromium_browser):
+    page = await chromium_browser.new_page(viewport={"width": 320, "height": 480})
+    await page.set_content(
+        "<main><div class=scroll style='overflow-x:auto'><p style='width:400px'>12,00 €</p></div></main>"
+    )
+    found = await checks.faults(page), await checks.faults(page, is_paper=True)
+    await page.close()
+
+    assert found[0] == []
+    assert [fault.partition(" px")[0] for fault in found[1]] == ["cut off: div.scroll: 400"]
+
+
+async def test_an_invoice_is_printed_in_german_alone(chromium_browser):
+    page = await chromium_browser.new_page()
+    await page.set_content(document.page(INVOICE, document.Shell(english=True, back="/en/bookings/1")))
+    english = page.locator("[lang=en]:visible")
+    on_screen = await english.count()
+    await page.emulate_media(media="print")
+    printed = await english.count()
+    await page.close()
+
+    assert on_screen > 15
+    assert printed == 0
 
 
 async def test_the_checks_find_what_they_are_for(chromium_browser):

@@ -41,6 +41,7 @@ async def test_an_operator_checks_somebody_in_by_hand(house, people):
         await page.click(f"text=Einchecken: {tale.booking['code']}")
         card = page.locator(".rh-card", has_text=tale.booking["code"])
         await expect(card.get_by_text("eingecheckt um")).to_be_visible()
+        await expect(page.get_by_role("status")).to_contain_text(f"{tale.booking['code']} ist eingecheckt")
 
         assert await status_of(tale) == "checked_in"
 
@@ -53,6 +54,7 @@ async def test_an_operator_changes_a_price_and_new_bookings_pay_it(house, people
     await page.click("text=Speichern")
     card = page.locator(".rh-card", has_text="Schreibtisch 7")
     await expect(card).to_contain_text("3,50")
+    await expect(page.get_by_role("status")).to_contain_text("Schreibtisch 7")
 
     start = slot(14, days=3)[0]
     desk = resource_id("bendorf", "Schreibtisch 7")
@@ -85,6 +87,29 @@ async def test_opening_hours_are_saved_and_shown_to_everybody(house, people):
     await expect(page.locator(".kern-description-list-item", has_text="Sonntag")).to_contain_text("06:00–20:00")
 
 
+async def test_a_day_with_a_break_and_a_room_with_its_own_hours(house, people):
+    page = await people.page("demo-betrieb-mayen")
+    await page.goto(f"{house.origin}/operator/mayen/rooms/{resource_id('mayen', 'MakerSpace')}")
+    await page.check("text=Eigene Zeiten")
+    for day in range(2, 8):
+        await page.fill(f"#f-opens_{day}", "")
+        await page.fill(f"#f-closes_{day}", "")
+    await page.locator("summary").first.click()
+    for name, clock in (("opens_1", "08:00"), ("closes_1", "12:00"), ("opens_1_2", "14:00"), ("closes_1_2", "18:00")):
+        await page.fill(f"#f-{name}", clock)
+    await page.click("text=Speichern")
+    await expect(page.get_by_role("status")).to_contain_text("MakerSpace")
+
+    await page.click("main >> text=MakerSpace >> nth=-1")
+    await expect(page.locator("#f-opens_1_2")).to_be_visible()
+    await page.click("text=Speichern")
+    async with Person(house, "demo-betrieb-mayen") as operator:
+        room = await operator.get(f"/api/booking/v1/resources/{resource_id('mayen', 'MakerSpace')}")
+    assert [(one["weekday"], one["opens"], one["closes"]) for one in room["opening_hours"]] == [
+        (1, "08:00", "12:00"), (1, "14:00", "18:00"),
+    ]  # fmt: skip
+
+
 async def test_a_closure_names_the_bookings_in_its_way_then_cancels_and_refunds_them(house, people):
     when = slot(10, days=4)
     async with Person(house, "demo-mitglied-2") as member:
@@ -105,10 +130,13 @@ async def test_a_closure_names_the_bookings_in_its_way_then_cancels_and_refunds_
         await page.click("text=Schließen >> nth=-1")
         card = page.locator(".rh-card", has_text="Neue Lampe")
         await expect(card).to_be_visible()
+        await expect(page.get_by_role("status")).to_contain_text("Schließung eingetragen")
         assert await status_of(tale) == "cancelled"
         await until("the refund", lambda: refunded(tale))
         await card.get_by_text("Schließung aufheben").click()
         await expect(card).to_have_count(0)
+        await expect(page.get_by_role("status")).to_contain_text("Schließung aufgehoben")
+        await expect(page.locator("#f-reason")).to_have_value("Neue Lampe")
 
 
 async def refunded(tale):
@@ -125,7 +153,7 @@ async def test_an_operator_cancels_with_refund_and_sees_readers_and_pins(house, 
         await page.goto(f"{house.origin}/operator/bendorf?date={tale.start.date()}")
         await page.click(f"text={tale.booking['code']} stornieren")
         await page.click("text=Jetzt stornieren")
-        await page.wait_for_url("**/operator/bendorf")
+        await expect(page.get_by_role("status")).to_contain_text(f"{tale.booking['code']} ist storniert")
 
         assert await status_of(tale) == "cancelled"
         await until("the refund", lambda: refunded(tale))
@@ -139,7 +167,15 @@ async def test_finance_sees_the_preview_exports_it_and_downloads_the_same_bytes_
     await page.goto(house.origin)
     await page.click("text=Kasse")
     preview = page.locator("section[aria-labelledby=preview-test]")
-    rows = await preview.locator("tbody tr").count()
+    rows = await preview.locator("details tbody tr").count()
+    await page.set_viewport_size({"width": 320, "height": 800})
+    table = preview.locator("table.rh-stack")
+    assert await table.evaluate("table => table.scrollWidth <= table.clientWidth"), "a column is cut off"
+    assert (
+        await table.locator("td[data-label]").first.evaluate("cell => getComputedStyle(cell, '::before').content")
+        != "none"
+    )
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await preview.get_by_role("button", name="Test-Stapel erzeugen").click()
     await page.wait_for_url("**/exports/*")
     shown = dict(

@@ -8,11 +8,11 @@ Edge = tuple[str, str]
 
 _NAMES = {
     "browser": "outside", "scripts": "outside", "reader": "outside", "Stripe": "Stripe", "SMTP": "SMTP",
-    "Keycloak": "keycloak", "Prometheus": "Prometheus", "data protection officer's job": "privacy",
+    "Keycloak": "keycloak", "monitoring": "monitoring", "data protection officer's job": "privacy",
     **{name: name for name in MEMBERS},
 }  # fmt: skip
 _PROGRAMS = (*MEMBERS, "keycloak")
-_DATABASES = "its own PostgreSQL database"
+_DATABASES = ("its own PostgreSQL database", "its own database")
 
 
 def documented() -> set[Edge]:
@@ -26,9 +26,9 @@ def documented() -> set[Edge]:
 def _edges(sources: str, targets: str) -> set[Edge]:
     found = set()
     for source in _named(sources):
-        wanted = [f"{source}-db"] if targets == _DATABASES else _named(targets)
+        wanted = [f"{source}-db"] if targets in _DATABASES else _named(targets)
         found |= {("outside" if source == "Stripe" else source, target) for target in wanted}
-    return {edge for edge in found if edge[0] in (*_PROGRAMS, "privacy", "Prometheus") or edge[1] in _PROGRAMS}
+    return {edge for edge in found if edge[0] in (*_PROGRAMS, "privacy", "monitoring") or edge[1] in _PROGRAMS}
 
 
 def _named(cell: str) -> list[str]:
@@ -37,6 +37,8 @@ def _named(cell: str) -> list[str]:
         word = part.split("→")[0].strip()
         if word == "each program":
             found += MEMBERS
+        elif word == "and its migration job":
+            continue  # it carries the program's name
         elif word == "each database":
             found += [f"{name}-db" for name in _PROGRAMS]
         elif word != "Stripe Checkout":

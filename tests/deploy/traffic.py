@@ -6,7 +6,7 @@ from typing import Any
 from tests.deploy.connections_table import Edge
 from tests.deploy.manifests import Manifests, Pod, matches
 
-_OUTSIDE = {"regiohub/edge": "outside", "regiohub/monitoring": "Prometheus", "kubernetes.io/metadata.name": ""}
+_OUTSIDE = {"regiohub/edge": "outside", "regiohub/monitoring": "monitoring", "kubernetes.io/metadata.name": ""}
 """Namespaces by the label that names them; the operator's and DNS's are no connections of ours."""
 _WORLD = {443: "Stripe", 587: "SMTP"}
 

@@ -93,6 +93,15 @@ async def test_a_link_works_once(keycloak: Identity):
         assert not any(form.id == "kc-passwd-update-form" for form in forms(page))
 
 
+async def test_who_is_new_is_asked_for_a_password_and_not_for_another_one(keycloak: Identity):
+    address = new_mail()
+    async with FormBrowser() as browser:
+        await register(browser, keycloak, address)
+        page = await open_mail(browser, keycloak, address)
+    assert "Bitte legen Sie ein Passwort für Ihr Konto fest, mindestens 12 Zeichen lang." in page.text
+    assert "ändern" not in message(page)
+
+
 async def test_a_short_password_is_refused(keycloak: Identity):
     address = new_mail()
     async with FormBrowser() as browser:

@@ -7,6 +7,9 @@ leases and provider times use :func:`real_now`. Both are aware UTC.
 import os
 from datetime import UTC, datetime, timedelta
 
+FIRST_YEAR, LAST_YEAR = 2000, 2200
+"""What people and programs may ask for: near the ends of the calendar, arithmetic with zones and margins fails."""
+
 
 def real_now() -> datetime:
     """Return the machine's time, aware, in UTC."""

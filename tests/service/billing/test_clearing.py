@@ -1,11 +1,15 @@
 """The clearing list can be emptied: by the town's finance office, once per case, and what was done stays."""
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from regiohub_billing.domain.payment import RefundStatus
+from regiohub_billing.providers.port import RefundSeen
+from regiohub_billing.usecases.outcomes import apply_refund
 from regiohub_shared.clock import real_now
 from regiohub_shared.ids import new_id
 from tests.service.billing.test_documents import without_rule
@@ -183,3 +187,39 @@ async def test_the_list_is_paged_and_ends_with_its_last_full_page(world: World):
 
     assert seen == ids[::-1]
     assert not query
+
+
+@pytest.mark.parametrize("changes", [{"amount_cents": 1199}, {"currency": "USD"}, {"provider_payment_id": "pi_other"}])
+async def test_a_refund_that_differs_from_ours_is_a_case_and_is_not_booked(world: World, changes: dict[str, Any]):
+    story = a_booking(1200)
+    await world.confirmed(story)
+    await world.tell(story.cancel())
+    (row,) = await world.rows(
+        "SELECT r.id, p.provider_payment_id AS payment FROM refund r JOIN payment p ON p.id = r.payment_id"
+    )
+    fits = RefundSeen("re_1", row["payment"], str(row["id"]), RefundStatus.SUCCEEDED, 1200, "EUR", "")
+    state = "SELECT r.status, p.refunded_cents FROM refund r JOIN payment p ON p.id = r.payment_id"
+    async with world.db.session() as session:
+        assert await apply_refund(session, row["id"], replace(fits, **changes), now=real_now())
+    assert [tuple(found) for found in await world.rows(state)] == [("created", 0)]
+    assert [case["kind"] for case in await world.clearing()] == ["refund_unmatched"]
+    async with world.db.session() as session:
+        assert await apply_refund(session, row["id"], fits, now=real_now())
+
+    assert [tuple(found) for found in await world.rows(state)] == [("succeeded", 1200)]
+
+
+async def test_a_refund_that_failed_is_not_made_again_by_itself(world: World):
+    await world.switch(refund="pending", refund_delay_s=3600)
+    story = a_booking(1200)
+    payment = await world.confirmed(story)
+    await world.tell(story.cancel())
+    await world.work()
+    (refund,) = await world.refunds_at_stripe(payment)
+    await world.sandbox.post(f"/sandbox/refunds/{refund['id']}", json={"status": "failed"})
+    await world.webhooks()
+    for _ in range(3):
+        await world.tell(story.but())
+
+    assert len(await world.rows("SELECT 1 FROM refund")) == 1
+    assert len(await world.rows("SELECT 1 FROM provider_intent WHERE kind = 'refund'")) == 1

@@ -53,6 +53,21 @@ async def test_the_printed_document_is_for_its_member_and_the_finance_offices(wo
     assert foreign.json()["detail"] == unknown.json()["detail"] == "There is no such document."
 
 
+async def test_the_way_back_is_for_the_member_and_in_their_language(world: World):
+    story = a_booking()
+    await world.confirmed(story)
+    (invoice,) = await world.documents(story)
+    path, back = f"/v1/documents/{invoice['id']}", f"/bookings/{invoice['booking_id']}"
+
+    german = (await world.client.get(path, headers=member())).text
+    english = (await world.client.get(path, params={"lang": "en"}, headers=member())).text
+    assert f'href="{back}"' in german
+    assert f'href="/en{back}"' in english
+    assert "Number" in english
+    assert "href=" not in (await world.client.get(path, headers=finance("stadt-bendorf"))).text
+    assert (await world.client.get(path, params={"lang": "fr"}, headers=member())).status_code == 422
+
+
 async def test_a_cancelled_booking_gets_its_storno_before_its_money(world: World):
     story = a_booking(1200)
     payment = await world.confirmed(story)
@@ -515,3 +530,15 @@ async def test_a_refund_whose_answer_was_lost_is_found_and_not_made_twice(world:
     assert [r["amount"] for r in await world.refunds_at_stripe(payment)] == [1200]
     assert (await world.payments(story))[0]["refunds"][0]["status"] == "succeeded"
     assert await world.clearing() == []
+
+
+async def test_a_gap_in_the_numbers_shows_although_every_hash_fits(world: World):
+    await world.confirmed(a_booking())
+    await world.rows("UPDATE number_series SET last_number = last_number + 1", owner=True)
+    await world.confirmed(a_booking())
+    found = await broken(world)
+    await world.rows(
+        "TRUNCATE document, document_line, journal_entry, journal_line, number_series CASCADE", unguarded=True
+    )
+
+    assert found == {("TEST-R", 3), ("TEST-J", 4)}

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import io
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -49,6 +50,13 @@ async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(wor
         == (batch["row_count"], batch["sum_cents"])
         == (10, 2 * 1200 + 4 * 1106 + 2 * 500)
     )
+    # Soll: what was kept; the cancelled invoice and its Storno are even.
+    assert shown["totals"] == {"claim_cents": 1200, "receipt_cents": 1200 + 1106 + 500, "pay_back_cents": 1106 + 500}
+    assert {entry["booking_code"] for entry in shown["entries"]} == {"ABCD2345"}
+    assert {(entry["kind"], entry["document"][:7]) for entry in shown["entries"]} == {
+        ("payment", "TEST-R-"), ("invoice", "TEST-R-"), ("cancellation", "TEST-S-"), ("refund", "TEST-S-"),
+        ("payment", ""), ("refund", ""),
+    }  # fmt: skip
     file = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
     assert hashlib.sha256(file.content).hexdigest() == batch["sha256"]
     assert batch["file_name"] in file.headers["content-disposition"]
@@ -56,6 +64,14 @@ async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(wor
     assert [list(row.values()) for row in rows[1:-1]] == shown["rows"][1:-1]
     types = [row["Satzart"] for row in rows]
     assert {kind: types.count(kind) for kind in "VSAIRN"} == {"V": 1, "S": 3, "A": 2, "I": 3, "R": 2, "N": 1}
+    by_sign: dict[str, str] = {}
+    for row in rows[1:-1]:
+        by_sign[row["Kassenzeichen"]] = by_sign.get(row["Kassenzeichen"], "") + row["Satzart"]
+    assert sorted(by_sign.values()) == ["IR", "SI", "SSIAAR"], "no money before the order it is about"
+    papers = [row["BelegNr"] for row in rows[1:-1]]
+    assert [entry["document"] for entry in shown["entries"]] == [
+        paper for n, paper in enumerate(papers) if n == 0 or (paper, types[n + 1]) != (papers[n - 1], types[n])
+    ], "the page's table follows the file"
     assert rows[-1]["LfdNr"] == str(len(rows))
     assert rows[-1]["Betrag brutto"] == f"{batch['sum_cents'] // 100},{batch['sum_cents'] % 100:02d}"
     receipts = {row["Zahlungsreferenz"]: row["Betrag brutto"] for row in rows if row["Satzart"] == "I"}
@@ -117,6 +133,35 @@ async def test_a_productive_export_refuses_sandbox_documents(world: World):
     assert (await make(world, "k2")).status_code == 201
     empty = await make(world, "k3", productive=True)
     assert empty.json()["type"] == "/problems/nothing-to-export"
+
+
+class Meanwhile:
+    """Renders, and lets something happen between reading and writing."""
+
+    def __init__(self, renderer: Renderer, deed: Callable[[], Awaitable[object]]) -> None:
+        self._renderer, self._deeds = renderer, [deed]
+
+    async def make(self, order: Order) -> Made:
+        made = await self._renderer.make(order)
+        while self._deeds:
+            await self._deeds.pop()()
+        return made
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+async def test_sandbox_documents_that_come_while_the_file_is_made_stop_it_too(world: World):
+    story = a_booking(1200)
+    payment = await world.paid(story)
+    await make(world)
+    await world.rows("UPDATE payment SET livemode = true", owner=True)
+    await world.tell(story.confirm(payment["id"]))
+    world.app.state.renderer = Meanwhile(world.app.state.renderer, lambda: world.confirmed(a_booking(700)))
+    refused = await make(world, "k2", productive=True)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/sandbox-documents")
+    assert await world.rows("SELECT 1 FROM export_batch WHERE productive") == []
 
 
 async def test_a_productive_export_takes_the_real_ones_and_a_trial_does_not_use_them_up(world: World):
@@ -181,7 +226,7 @@ async def test_replaced_and_neutralised_texts_are_listed(world: World):
     file = await world.client.get(f"/v1/exports/{batch['id']}/file", headers=BENDORF)
 
     assert batch["replaced"] == [
-        {"position": 3, "column": "Name1", "original": "=Łukasz", "written": "=Lukasz", "reason": "encoding"}
+        {"position": 2, "column": "Name1", "original": "=Łukasz", "written": "=Lukasz", "reason": "encoding"}
     ]
     assert "'=Lukasz" in [row["Name1"] for row in read(file.content)]
 
@@ -256,6 +301,7 @@ async def test_five_thousand_entries_leave_the_loop_free_and_are_cut_off_in_the_
 
     assert longest < 0.3
     assert (shown["count"], len(shown["rows"]), shown["truncated"]) == (5000, 200, True)
+    assert len(shown["entries"]) == 200
     assert (batch["row_count"], batch["sum_cents"]) == (5000, shown["sum_cents"])
     rest = (await preview(world)).json()
     assert rest["count"] == 5102 - 5000

@@ -30,12 +30,23 @@ async def test_a_seller_is_replaced_under_its_etag_and_repeated_freely(world: Wo
     same = await world.put_seller()
     blind = await world.put_seller(name="Anders")
     stale = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"7"'})
+    weak = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": 'W/"1"'})
     good = await world.client.put(path, json=SELLER | {"name": "Anders"}, headers=ADMIN | {"If-Match": '"1"'})
     read = await world.client.get(path, headers=ADMIN)
 
     assert (same.status_code, same.headers["etag"]) == (200, '"1"')
     assert (blind.status_code, stale.status_code, good.status_code) == (428, 412, 200)
+    assert (weak.status_code, weak.json()["type"]) == (412, "/problems/precondition-failed")
     assert (read.json()["name"], read.headers["etag"]) == ("Anders", '"2"')
+
+
+@pytest.mark.parametrize("seen", ["*", '"1"'])
+async def test_a_seller_that_somebody_saw_is_not_made_anew(world: World, seen: str):
+    path = "/v1/sellers/stadt-mayen"
+    refused = await world.client.put(path, json=SELLER, headers=ADMIN | {"If-Match": seen})
+
+    assert (refused.status_code, refused.json()["type"]) == (412, "/problems/precondition-failed")
+    assert (await world.client.get(path, headers=ADMIN)).status_code == 404
 
 
 async def test_two_equal_sellers_at_once_are_one(world: World):
@@ -189,3 +200,16 @@ async def test_only_booking_may_tell_us_about_bookings(world: World):
     broken = await world.client.post("/internal/events", json=envelope, headers=service())
     assert broken.status_code == 422
     assert await world.rows("SELECT 1 FROM inbox") == []
+
+
+async def test_a_fact_with_another_price_or_seller_is_refused_and_changes_nothing(world: World):
+    story, dearer = a_booking(1200), a_booking(1300).fact
+    await world.tell(story)
+    agreed = story.fact
+    for changes in ({"lines": dearer.lines, "gross_cents": 1300}, {"operator": "stadt-mayen"}, {"code": "X"}):
+        story.fact = agreed
+        with pytest.raises(AssertionError, match="terms-changed"):
+            await world.tell(story.but(**changes))
+    (charge,) = await world.rows("SELECT version, gross_cents, operator, code FROM charge")
+
+    assert tuple(charge) == (1, 1200, "stadt-bendorf", agreed.code)

@@ -12,7 +12,7 @@ from regiohub_billing.repo import calls
 from regiohub_billing.usecases import intents
 from regiohub_shared.clock import now, real_now
 from regiohub_shared.ids import new_id
-from tests.service.billing.world import BUYER, World, a_booking, member
+from tests.service.billing.world import BUYER, World, a_booking, county, finance, member
 
 
 async def test_a_payment_page_belongs_to_the_hold(world: World):
@@ -57,6 +57,35 @@ async def test_asking_again_reopens_the_same_page_with_the_newest_buyer(world: W
     await world.tell(story.confirm(first["id"]))
     buyer = (await world.rows("SELECT buyer ->> 'name' AS name FROM document"))[0]["name"]
     assert buyer == "Muster GmbH"
+
+
+async def test_the_buyer_is_read_back_by_its_member_only(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    asked = {"booking_id": str(story.fact.booking_id)}
+
+    for reader, buyer in ((member(), BUYER), (finance("stadt-bendorf"), None), (county("county-finance"), None)):
+        [found] = (await world.client.get("/v1/payments", params=asked, headers=reader)).json()["items"]
+        assert found["buyer"] == buyer
+    assert (await world.client.get("/v1/payments", params=asked, headers=member("other"))).status_code == 404
+
+
+async def test_page_and_invoice_name_the_hub_and_older_facts_do_without(world: World):
+    for name, text in (("Ideenkino", "Tisch 1, Ideenkino"), ("", "Tisch 1")):
+        story = a_booking().but(hub_name=name)
+        await world.tell(story)
+        payment = await world.open(story)
+        [sent] = await world.rows(
+            "SELECT request FROM provider_intent WHERE kind = 'checkout' AND payment_id = $1", UUID(payment["id"])
+        )
+        [item] = json.loads(sent["request"])["line_items"]
+        assert item["price_data"]["product_data"]["name"].startswith(f"{text}, ")
+        await world.press(payment)
+        await world.webhooks()
+        await world.tell(story.confirm(payment["id"]))
+        [invoice] = await world.documents(story)
+        assert [line["text"] for line in invoice["lines"]] == [text]
 
 
 async def test_a_key_replays_its_answer_and_refuses_another_body(world: World):

@@ -12,10 +12,12 @@ import pytest
 from aiosmtpd.controller import Controller
 from icalendar import Calendar
 
+from regiohub_booking.repo import mails, members
+from regiohub_booking.usecases import member
 from regiohub_booking.usecases.mail import send_due
 from regiohub_local.ports import free_port
 from regiohub_shared.clock import real_now
-from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, World, settings, tomorrow
+from tests.service.booking.world import COUNTY, DESK, FREE, MEMBER, OPERATOR, OTHER, World, settings, tomorrow
 
 
 class Sink:
@@ -76,7 +78,20 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
         "4,00\u00a0€",
     ):
         assert piece in text
-    assert f"http://localhost:8000/bookings/{booking['id']}" in text
+    assert text.count(f"http://localhost:8000/bookings/{booking['id']}") == 2
+    english = text[text.index("Your booking is confirmed.") :]
+    day = tomorrow(9).astimezone(ZoneInfo("Europe/Berlin"))
+    for piece in (
+        "Your booking is confirmed.", f"Desk 1: {day:%a} {day.day} {day:%b %Y, %H:%M}–{day + timedelta(hours=1):%H:%M}",
+        "Corner: ", "Bendorf, Am Markt 1, 56170 Bendorf", booking["code"], "Price: €4.00", "Way in: Seiteneingang",
+    ):  # fmt: skip
+        assert piece in english
+    assert "4,00" not in english
+    off = cancelled.get_body()
+    assert off is not None
+    assert "The amount paid (€4.00) is refunded in full." in off.get_content()
+    assert "Ihre Buchung ist storniert." in off.get_content()
+    assert "Hub hat" not in off.get_content()
     assert confirmed["To"] == "Demo Mitglied <demo@example.org>"
     first, last = calendar(confirmed), calendar(cancelled)
     assert (first["METHOD"], last["METHOD"]) == ("PUBLISH", "PUBLISH")
@@ -93,6 +108,35 @@ async def test_confirmation_and_cancellation_carry_the_same_event(world: World, 
     [zone] = first.walk("VTIMEZONE")
     assert b"RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3" in zone.to_ical()
     assert b"RDATE" not in zone.to_ical()
+
+
+@pytest.mark.parametrize("by_closure", [False, True])
+async def test_a_mail_says_that_the_hub_cancelled_and_where_other_times_are(
+    world: World, sink: tuple[Sink, int], by_closure: bool
+) -> None:
+    kept, port = sink
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.pay(booking)
+    if by_closure:
+        times = {"start": tomorrow(8).isoformat(), "end": tomorrow(12).isoformat()}
+        body = {"all": True, "reason": "Nur intern", "cancel_conflicting": True} | times
+        await world.post("/v1/hubs/bendorf/closures", body, by=OPERATOR)
+    else:
+        await world.post(f"/v1/bookings/{booking['id']}/cancel", by=OPERATOR, version=2)
+    await send_due(world.db, smtp(world, port))
+
+    [off] = [mail for mail in kept.mails if mail["Subject"].startswith("Storniert")]
+    body_part = off.get_body()
+    assert body_part is not None
+    text = body_part.get_content()
+    german, english = text.split("\n--")
+    assert "Der Hub hat Ihre Buchung storniert." in german
+    assert "wird vollständig erstattet" in german
+    assert "Andere Zeit suchen: http://localhost:8000/find?hub=bendorf" in german
+    assert "The hub has cancelled your booking." in english
+    assert "Find another time: http://localhost:8000/en/find?hub=bendorf" in english
+    assert "Nur intern" not in text, "the closure's reason is for the hub's own list"
+    assert [str(event["STATUS"]) for event in calendar(off).walk("VEVENT")] == ["CANCELLED"]
 
 
 async def test_a_full_mailbox_is_tried_again(world: World, sink: tuple[Sink, int]) -> None:
@@ -132,8 +176,11 @@ async def test_two_workers_send_each_mail_once(world: World, sink: tuple[Sink, i
     assert len({mail["Message-ID"] for mail in kept.mails}) == len(kept.mails) == 8
 
 
-async def test_without_an_address_it_waits_until_the_booking_is_over(world: World, sink: tuple[Sink, int]) -> None:
+async def test_without_an_address_it_waits_until_the_booking_is_over(
+    world: World, sink: tuple[Sink, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, port = sink
+    monkeypatch.setattr(member, "_AWAY_S", 0)
     world.userinfo.is_down = True
     await world.book((FREE, tomorrow(9), tomorrow(10)))
     for _ in range(2):
@@ -202,3 +249,114 @@ async def test_each_mail_has_its_own_lease(world: World, sink: tuple[Sink, int])
 
     assert await send_due(world.db, smtp(world, port)) == 2
     assert leased == [1, 1]
+
+
+async def test_a_mail_that_is_verified_later_is_found_at_the_next_booking_and_waiting_mails_go_out(
+    world: World, sink: tuple[Sink, int]
+) -> None:
+    kept, port = sink
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    assert await send_due(world.db, smtp(world, port)) == 1
+    assert await world.value("SELECT last_error FROM mail_job") == "NoAddress"
+    await world.book((FREE, tomorrow(10), tomorrow(11)))
+    assert await world.value("SELECT mail FROM member") is None
+    world.userinfo.is_verified = True
+
+    await world.book((FREE, tomorrow(11), tomorrow(12)))
+    await world.book((FREE, tomorrow(12), tomorrow(13)))
+
+    assert world.userinfo.asked == 3, "once per booking until there is a mail, then never again"
+    assert await send_due(world.db, smtp(world, port)) == 4
+    assert {mail["To"] for mail in kept.mails} == {"Demo Mitglied <demo@example.org>"}
+    assert await world.value("SELECT count(*) FROM member") == 1
+
+
+@pytest.mark.parametrize("was_away", [False, True])
+async def test_a_member_who_looks_at_their_bookings_is_asked_about_again(
+    world: World, was_away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "_AWAY_S", 0)
+    world.userinfo.is_verified, world.userinfo.is_down = False, was_away
+    nobody = await world.client.get("/v1/bookings", headers=OTHER)
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    await world.sql("UPDATE mail_job SET next_at = now() + interval '1 hour'")
+    world.userinfo.is_verified, world.userinfo.is_down = True, False
+
+    for _ in range(3):
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+
+    assert nobody.status_code == 200
+    assert world.userinfo.asked == 2, "nothing for who never booked, one at the booking, one of three looks"
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+    assert await world.value("SELECT count(*) FROM mail_job WHERE next_at <= now()") == 1
+
+
+async def test_a_member_who_stays_without_a_verified_mail_is_asked_about_once_an_hour(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    for _ in range(3):
+        await world.client.get("/v1/bookings", headers=MEMBER)
+    assert world.userinfo.asked == 2, "one at the booking, one of three looks"
+
+    later = real_now() + timedelta(seconds=3601)
+    monkeypatch.setattr(member, "real_now", lambda: later)
+    await world.client.get("/v1/bookings", headers=MEMBER)
+    assert world.userinfo.asked == 3
+
+
+async def test_a_keycloak_that_hangs_delays_only_the_mail_and_is_left_alone_for_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.userinfo.hangs = True
+    async with asyncio.timeout(4):
+        assert (await world.book((FREE, tomorrow(9), tomorrow(10)))).status_code == 201
+    async with asyncio.timeout(1):
+        assert (await world.book((FREE, tomorrow(10), tomorrow(11)))).status_code == 201
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+    assert world.userinfo.asked == 1
+
+    later = real_now() + timedelta(seconds=301)
+    monkeypatch.setattr(member, "real_now", lambda: later)
+    async with asyncio.timeout(4):
+        assert (await world.client.get("/v1/bookings", headers=MEMBER)).status_code == 200
+    assert world.userinfo.asked == 2
+
+    world.userinfo.hangs = False
+    later += timedelta(seconds=3601)
+    await world.client.get("/v1/bookings", headers=MEMBER)
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+
+
+async def test_another_persons_userinfo_is_not_kept(world: World) -> None:
+    world.userinfo.sub = "member-2"
+
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    assert await world.value("SELECT count(*) FROM member") == 0
+
+
+async def test_a_mail_that_is_known_is_not_replaced_by_a_slower_reader(world: World) -> None:
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+
+    async with world.db.session() as session:
+        await members.replace_without_mail(session, sub="member-1", name="Alt", mail="old@example.org", now=real_now())
+
+    assert await world.value("SELECT mail FROM member") == "demo@example.org"
+
+
+async def test_a_members_mail_wakes_nobody_elses(world: World) -> None:
+    world.userinfo.is_verified = False
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    world.userinfo.sub, world.userinfo.is_verified = "member-2", True
+    await world.book((FREE, tomorrow(10), tomorrow(11)), by=OTHER)
+    await world.sql("UPDATE mail_job SET next_at = now() + interval '1 hour'")
+
+    async with world.db.session() as session:
+        await mails.wake(session, "member-2", now=real_now())
+
+    woken = "SELECT b.sub FROM mail_job m JOIN booking b ON b.id = m.booking_id WHERE m.next_at <= now()"
+    assert [row[0] for row in await world.sql(woken)] == ["member-2"]

@@ -161,6 +161,14 @@ async def test_cancelling_frees_the_slot_and_keeps_all_stamps(world: World) -> N
     assert [(row["kind"], row["sequence"]) for row in kinds] == [("confirmed", 2), ("cancelled", 3)]
 
 
+async def test_who_reads_a_booking_is_told_whether_it_is_theirs(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+
+    seen = [(await world.client.get(f"/v1/bookings/{booking['id']}", headers=who)).json() for who in (MEMBER, OPERATOR)]
+
+    assert [one["is_own"] for one in seen] == [True, False]
+
+
 async def test_a_member_cannot_cancel_what_has_begun_but_the_operator_can(world: World) -> None:
     booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
     await world.pay(booking)

@@ -297,7 +297,7 @@ def _sweeper(arena: Arena) -> Callable[[Round], Awaitable[None]]:
 def _canceller(arena: Arena, booking: UUID) -> Callable[[Round], Awaitable[None]]:
     async def cancel(session: AsyncSession) -> None:
         with contextlib.suppress(PreconditionFailed):
-            await cancel_booking(session, principal=BOSS, booking_id=booking, version=1, now=now())
+            await cancel_booking(session, principal=BOSS, booking_id=booking, version={1}, now=now())
 
     return lambda found: arena.quietly(found, cancel)
 

@@ -1,5 +1,6 @@
 """A small region in the database, and helpers that every booking test uses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -83,13 +84,22 @@ class Userinfo(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.asked = 0
         self.is_down = False
+        self.hangs = False
+        self.is_verified = True
         self.sub = "member-1"
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
         if self.is_down:
             raise httpx.ConnectError("down")
-        claims = {"sub": self.sub, "name": "Demo Mitglied", "email": "demo@example.org", "email_verified": True}
+        if self.hangs:
+            await asyncio.Event().wait()
+        claims = {
+            "sub": self.sub,
+            "name": "Demo Mitglied",
+            "email": "demo@example.org",
+            "email_verified": self.is_verified,
+        }
         return httpx.Response(200, json=claims)
 
 
@@ -177,6 +187,14 @@ class World:
         """Let it begin in so many minutes, as far as cancelling and checking in are concerned; its lines stay."""
         start = now() + timedelta(minutes=minutes)
         await self.sql("UPDATE booking SET starts_at = $2 WHERE id = $1", UUID(booking["id"]), start)
+
+    async def begin(self, booking: dict[str, Any]) -> None:
+        """Let its only line have begun a minute ago, for half an hour."""
+        start, end = now() - timedelta(minutes=1), now() + timedelta(minutes=29)
+        line = UUID(booking["lines"][0]["id"])
+        await self.sql("UPDATE booking SET starts_at = $2, ends_at = $3 WHERE id = $1", UUID(booking["id"]), start, end)
+        await self.sql("UPDATE line SET starts_at = $2, ends_at = $3 WHERE id = $1", line, start, end)
+        await self.sql("UPDATE occupancy SET span = tstzrange($2, $3, '[)') WHERE line_id = $1", line, start, end)
 
     async def lapse(self, booking: dict[str, Any]) -> None:
         """Let the hold's time be over, as if 35 minutes had passed."""

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from regiohub_gateway.main import make_app
 from regiohub_gateway.settings import Settings
+from regiohub_gateway.web.moments import next_step
+from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database
 from tests.service.gateway import fakes
 from tests.service.gateway.fakes import Browser, Keycloak, Service
@@ -61,8 +63,10 @@ def make_services() -> list[Service]:
             "GET /v1/hubs/bendorf/bookings": fakes.items(booking),
             "GET /v1/hubs/bendorf/closures": fakes.items(),
             "GET /v1/availability": fakes.items(free),
+            "GET /v1/next-free": fakes.first_free(next_step(now())),
             f"GET /v1/resources/{fakes.ROOM_ID}": room,
             f"GET /v1/resources/{fakes.ROOM_ID}/next-free": fakes.items(),
+            f"GET /v1/resources/{fakes.ROOM_ID}/slots": fakes.items(),
             "GET /v1/bookings": fakes.items(booking),
             f"GET {booked}": booking,
             "POST /v1/bookings": httpx.Response(201, json=fakes.booking("held")),
@@ -73,6 +77,7 @@ def make_services() -> list[Service]:
             "GET /v1/grants": fakes.items(grant),
             "GET /v1/hubs/bendorf/readers": fakes.items(),
             "GET /v1/hubs/bendorf/door-events": fakes.items(),
+            "GET /v1/hubs/bendorf/doors": {"hub": "bendorf", "doors": [{"number": 1, "name": "Haustür"}]},
         }),
         Service("billing", {
             "GET /v1/documents": fakes.items(),

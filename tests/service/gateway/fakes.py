@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -47,11 +47,24 @@ def booking(status: str = "confirmed", **more: Any) -> dict[str, Any]:
         ["confirmed_at", "cancelled_at", "expired_at", "checked_in_at", "completed_at", "cancelled_by"]
     )
     return {
-        "id": BOOKING_ID, "code": "ABCD2345", "hub": "bendorf", "operator": "stadt-bendorf", "status": status, "version": 4,
+        "id": BOOKING_ID, "code": "ABCD2345", "hub": "bendorf", "hub_name": "Ideenkino", "operator": "stadt-bendorf", "status": status, "version": 4,
         "lines": [line], "starts_at": start.isoformat(), "ends_at": end.isoformat(), "gross_cents": 900, "fee_cents": 0,
-        "currency": "EUR", "created_at": start.isoformat(), "held_at": start.isoformat(), "member_name": "Demo <b>",
+        "currency": "EUR", "created_at": start.isoformat(), "held_at": start.isoformat(), "member_name": "Demo <b>", "is_own": True,
         "hold_until": (real_now() + timedelta(minutes=20, seconds=30)).isoformat(), **stamps, **more,
     }  # fmt: skip
+
+
+def slot(start: datetime, minutes: int = 120, **more: Any) -> dict[str, Any]:
+    """A free slot of the room."""
+    end = start + timedelta(minutes=minutes)
+    times = {"start": start.isoformat(), "end": end.isoformat()}
+    return {"resource_id": ROOM_ID, "resource_name": "Platz <1>", "price": PRICE} | times | more
+
+
+def first_free(start: datetime, minutes: int = 120, *offers: dict[str, Any]) -> dict[str, Any]:
+    """What the hub has first, as booking answers it."""
+    found = offers or (slot(start, minutes),)
+    return items({"hub": "bendorf", "start": found[0]["start"], "end": found[0]["end"], "offers": list(found)})
 
 
 def grant(**more: Any) -> dict[str, Any]:
@@ -121,6 +134,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         self.ended: list[str] = []
         self.logout_answer = 204
         self.nonce = ""
+        self.id_type: str | None = "ID"
 
     def login(self, url: str, sub: str = "alice", roles: tuple[str, ...] = ("member",), **claims: Any) -> str:
         """What the login form ends in: the way back with a code."""
@@ -165,7 +179,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         now = int(real_now().timestamp())
         access = person | {"iat": now, "exp": now + 300, "jti": secrets.token_hex(8)}
         identity = {
-            "iss": ISSUER, "aud": "regiohub-gateway", "sub": person["sub"], "sid": person["sid"], "typ": "ID", "nonce": nonce,
+            "iss": ISSUER, "aud": "regiohub-gateway", "sub": person["sub"], "sid": person["sid"], "typ": self.id_type, "nonce": nonce,
             "iat": now, "exp": now + 300, "name": "Demo Mitglied",
         }  # fmt: skip
         tokens = {

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import asyncpg
 import httpx
 import pytest
 
@@ -20,9 +21,15 @@ async def rows(house, sql="SELECT * FROM session"):
 
 
 async def age(house, **columns):
-    pool = await house.db.pool()
     for name, value in columns.items():
-        await pool.execute(f"UPDATE session SET {name} = $1", value)
+        await as_owner(house, f"UPDATE session SET {name} = $1", value)
+
+
+async def as_owner(house, sql, *values):
+    """Change what the app itself may not."""
+    connection = await asyncpg.connect(house.settings.migrate_database_url)
+    await connection.execute(sql, *values)
+    await connection.close()
 
 
 async def test_a_login_starts_a_session_that_holds_no_readable_token(house):
@@ -80,6 +87,30 @@ async def test_a_changed_answer_is_refused(house, change):
     assert SESSION not in browser.cookies
 
 
+async def test_an_answer_to_another_question_of_the_same_cookie_is_refused(house):
+    """Only the first letter of the state names the cookie; all of it must be the one that was asked."""
+    browser = house.browser()
+    asked = await browser.get("/auth/login")
+    back = httpx.URL(house.keycloak.login(asked.headers["location"]))
+    state = back.params["state"]
+
+    answer = await browser.get(str(back.copy_set_param("state", state[0] + "x" * 43)).removeprefix(ORIGIN))
+
+    assert (answer.status_code, SESSION in browser.cookies) == (400, False)
+    assert await rows(house) == []
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "Refresh", "Logout", "", None])
+async def test_only_an_id_token_logs_in(house, kind):
+    browser = house.browser()
+    house.keycloak.id_type = kind
+
+    answer = await browser.login()
+
+    assert (answer.status_code, SESSION in browser.cookies) == (400, False)
+    assert await rows(house) == []
+
+
 async def test_an_answer_counts_once(house):
     browser = house.browser()
     asked = await browser.get("/auth/login")
@@ -127,8 +158,7 @@ async def test_a_copy_of_the_row_under_another_id_opens_nothing(house):
     browser = house.browser()
     await browser.login()
     await age(house, id="0" * 64)
-    pool = await house.db.pool()
-    await pool.execute("UPDATE session SET id = $1", row_id("guess"))
+    await as_owner(house, "UPDATE session SET id = $1", row_id("guess"))
     browser.cookies[SESSION] = "guess"
 
     assert not (await browser.get("/auth/session")).json()["logged_in"]
@@ -187,6 +217,63 @@ async def test_a_lease_that_lapsed_is_taken_over(house):
     await age(house, access_expires_at=past, refresh_lease_until=past)
 
     assert (await browser.get("/auth/session")).json()["logged_in"]
+
+
+class Overtaken:
+    """A refresh whose answer hangs until its lease has lapsed and a second one has begun."""
+
+    def __init__(self, house):
+        self.house, self.asked = house, 0
+        self.release = [asyncio.Event(), asyncio.Event()]
+        house.keycloak.refresh_delay = self._wait
+
+    async def _wait(self):
+        self.asked += 1
+        await self.release[self.asked - 1].wait()
+
+    async def begin(self, browser):
+        """One more request that refreshes; the lease of the one before has lapsed."""
+        await age(self.house, refresh_lease_until=real_now() - timedelta(seconds=1))
+        before, task = self.asked, asyncio.create_task(browser.get("/auth/session"))
+        while self.asked == before:
+            await asyncio.sleep(0.01)
+        return task
+
+
+@pytest.mark.parametrize("answer", [None, lambda: httpx.Response(400), lambda: httpx.Response(503)])
+async def test_the_late_answer_of_a_refresh_that_was_overtaken_changes_nothing(house, answer):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    refreshes = Overtaken(house)
+    slow, quick = await refreshes.begin(browser), await refreshes.begin(browser)
+    refreshes.release[1].set()
+    assert (await quick).json()["logged_in"]
+    [stored] = await rows(house)
+
+    house.keycloak.refresh_answer = answer
+    refreshes.release[0].set()
+    await slow
+
+    assert await rows(house) == [stored]
+
+
+async def test_the_late_failure_of_a_refresh_does_not_give_back_the_lease_of_the_next(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    refreshes = Overtaken(house)
+    slow, quick = await refreshes.begin(browser), await refreshes.begin(browser)
+    [held] = await rows(house)
+
+    house.keycloak.refresh_answer = lambda: httpx.Response(503)
+    refreshes.release[0].set()
+    await slow
+    assert await rows(house) == [held]
+
+    house.keycloak.refresh_answer = None
+    refreshes.release[1].set()
+    assert (await quick).json()["logged_in"]
 
 
 async def test_a_session_that_keycloak_ended_ends_here(house):

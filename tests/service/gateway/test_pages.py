@@ -2,7 +2,9 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -116,7 +118,7 @@ async def test_an_operator_sees_no_other_hub_and_a_treasury_no_other_town(house)
 async def test_the_start_page_books_in_three_taps(house):
     browser = await member(house)
     start = (await browser.get("/")).text
-    assert "1 Platz frei" in start
+    assert "1 Arbeitsplatz frei" in start
     first = re.search(r'href="(/book\?resource=[^"]+)"', start)[1].replace("&amp;", "&")
 
     quote = await browser.get(first)
@@ -141,7 +143,12 @@ async def test_a_free_room_is_booked_at_once(house):
     start = real_now().replace(microsecond=0)
     fields = {"resource": ROOM_ID, "start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
 
-    assert (await browser.post("/en/book", fields)).headers["location"] == f"/en/bookings/{BOOKING_ID}"
+    target = (await browser.post("/en/book", fields)).headers["location"]
+    assert target == f"/en/bookings/{BOOKING_ID}?booked=1"
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = httpx.Response(
+        200, json=fakes.booking("confirmed", gross_cents=0)
+    )
+    assert ">Booked<" in (await browser.get(target)).text
 
 
 async def test_a_taken_slot_keeps_the_page_and_offers_what_works(house):
@@ -197,12 +204,18 @@ async def test_changes_of_clocks_are_asked_about(house):
     assert house.booking.last("GET", "/v1/availability").url.params["start"] == "2026-10-25T02:30:00+01:00"
 
 
-@pytest.mark.parametrize("query", ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20"])
-async def test_odd_searches_do_not_break_the_page(house, query):
-    answer = await house.browser().get(f"/find?{query}")
+ODD = ["date=banana", "time=25:00", "date=2026-13-01", "minutes=x", "hub=..%20", "date=9999-12-31&time=23:30",
+       "date=0001-01-01&time=00:00", f"minutes={'7' * 5000}", f"date={'7' * 5000}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ODD)
+@pytest.mark.parametrize("path", ["/find?", f"/book?resource={ROOM_ID}&"])
+async def test_odd_searches_do_not_break_the_page(house, path, query, caplog):
+    answer = await house.browser().get(f"{path}{query}")
 
     assert answer.status_code in {200, 422}
     check_page(answer, "de")
+    assert "7" * 20 not in caplog.text
 
 
 async def test_without_booking_the_start_page_still_stands(house):
@@ -299,6 +312,7 @@ async def test_the_booking_shows_key_pin_and_documents(house):
     assert "483920" in page
     assert f'href="/key/{BOOKING_ID}"' in page
     assert 'href="/api/billing/v1/documents/d1"' in page
+    assert 'href="/api/billing/v1/documents/d1?lang=en"' in (await browser.get(f"/en/bookings/{BOOKING_ID}")).text
     assert "TEST-2026-00001" in page
 
 
@@ -314,8 +328,13 @@ async def test_the_booking_stands_while_access_and_billing_are_away(house):
 
 
 async def test_the_key_page_carries_what_the_element_needs(house):
+    grant = fakes.grant()
+    house.access.routes["GET /v1/grants"] = items(grant)
     browser = await member(house)
     page = (await browser.get(f"/en/key/{BOOKING_ID}")).text
+
+    # The worker reads it like this.
+    assert f'<rh-door-key data-until="{grant["ends_at"]}"' in page
 
     assert f'data-grant="{GRANT_ID}"' in page
     assert "483920" in page
@@ -433,11 +452,34 @@ async def test_check_in_by_hand(house):
     browser = await member(house, "olga", **OPERATOR)
     answer = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
 
-    assert answer.headers["location"] == "/operator/bendorf?date=2026-11-26"
-    house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
+    assert answer.headers["location"] == f"/operator/bendorf?date=2026-11-26&done={BOOKING_ID}"
+    sent = house.booking.last("POST", f"/v1/bookings/{BOOKING_ID}/check-in")
+    assert "idempotency-key" not in sent.headers, "booking has no use for one here"
 
     house.booking.routes[f"POST /v1/bookings/{BOOKING_ID}/check-in"] = refusal(409, "illegal-transition")
-    assert (await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {})).status_code == 409
+    refused = await browser.post(f"/operator/bendorf/bookings/{BOOKING_ID}/check-in", {"date": "2026-11-26"})
+    assert refused.status_code == 409
+    assert 'value="2026-11-26"' in refused.text
+    assert house.booking.last("GET", "/v1/hubs/bendorf/bookings").url.params["date"] == "2026-11-26"
+
+
+async def test_a_rooms_description_keeps_its_lines_and_both_forms_know_the_apis_bounds(house):
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = fakes.ROOM
+    browser = await member(house, "olga", **OPERATOR)
+    room, closures = f"/operator/bendorf/rooms/{ROOM_ID}", "/operator/bendorf/closures"
+    fields = {
+        "etag": '"7"', "name": "Platz 1", "price": "5,05", "min_minutes": "30", "max_minutes": "600",
+        "buffer_before_minutes": "0", "buffer_after_minutes": "15", "description": " Am Fenster.\r\n\r\nMit  <b> ",
+    }  # fmt: skip
+    await browser.post(room, fields)
+    assert as_json(house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}"))["description"] == "Am Fenster.\n\nMit  <b>"
+
+    assert (await browser.post(room, fields | {"description": "ä" * 1000})).status_code == 303
+    long = await browser.post(room, fields | {"description": "Zeile\r\n" * 200})
+    assert (long.status_code, "Zeile\r\nZeile" in long.text) == (422, True)
+    check_page(long, "de")
+    assert 'aria-describedby="e-reason"' not in (await browser.post(closures, {"reason": "x" * 120})).text
+    assert 'aria-describedby="h-reason e-reason"' in (await browser.post(closures, {"reason": "x" * 121})).text
 
 
 async def test_a_room_is_changed_in_cents_under_its_version(house):
@@ -449,10 +491,11 @@ async def test_a_room_is_changed_in_cents_under_its_version(house):
     }  # fmt: skip
     answer = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields)
 
-    assert answer.headers["location"] == "/operator/bendorf/rooms"
+    assert answer.headers["location"] == f"/operator/bendorf/rooms?saved={ROOM_ID}"
     sent = house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}")
     assert sent.headers["if-match"] == '"7"'
     assert as_json(sent)["cents_per_hour"] == 505
+    assert "opening_hours" not in as_json(sent)
 
     wrong = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields | {"price": "viel"})
     assert wrong.status_code == 422
@@ -473,9 +516,210 @@ async def test_the_week_is_replaced(house):
     check_page(wrong, "de")
 
 
+def opening(weekday, opens, closes):
+    return {"weekday": weekday, "opens": opens, "closes": closes}
+
+
+SPLIT = [opening(1, "08:00", "12:00"), opening(1, "14:00", "18:00"), opening(2, "00:00", "24:00")]
+FULL = [opening(3, "08:00", "10:00"), opening(3, "11:00", "12:00"), opening(3, "14:00", "15:00")]
+
+
+def fields_of(answer):
+    """What a browser would send: every field of the page's own form, as it stands."""
+    page = answer.text[answer.text.index("<main") :]
+    return {
+        values["name"]: values.get("value", "")
+        for tag, values in Outline(page).tags
+        if tag == "input"
+        and "name" in values
+        and (values.get("type") not in {"radio", "checkbox"} or "checked" in values)
+    }
+
+
+@pytest.mark.parametrize("week", [[], [opening(1, "08:00", "18:00")], SPLIT])
+async def test_a_week_that_nobody_touched_is_saved_as_it_was(house, week):
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": week}
+    house.booking.routes["PUT /v1/hubs/bendorf/opening-hours"] = fakes.HUB
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get("/operator/bendorf/hours")
+    check_page(page, "de")
+    assert (await browser.post("/operator/bendorf/hours", fields_of(page))).status_code == 303
+
+    assert as_json(house.booking.last("PUT", "/v1/hubs/bendorf/opening-hours")) == {"opening_hours": week}
+
+
+async def test_a_week_with_more_than_the_form_shows_is_shown_and_never_written(house):
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": FULL}
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get("/operator/bendorf/hours")
+    check_page(page, "de")
+    sent = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_3": "08:00", "closes_3": "10:00"})
+
+    for shown in ("08:00–10:00", "11:00–12:00", "14:00–15:00", "lässt sich diese Woche hier nicht speichern"):
+        assert shown in page.text
+    assert 'action="/operator/bendorf/hours"' not in page.text
+    assert sent.status_code == 409
+    assert "Ein Tag hat mehr als zwei Öffnungszeiten" in sent.text
+    assert not [request for request in house.booking.seen if request.method == "PUT"]
+
+
+async def test_after_somebody_elses_change_the_form_shows_theirs(house):
+    house.booking.routes["PUT /v1/hubs/bendorf/opening-hours"] = refusal(412, "precondition-failed")
+    house.booking.routes["GET /v1/hubs/bendorf"] = fakes.HUB | {"opening_hours": SPLIT}
+    browser = await member(house, "olga", **OPERATOR)
+    stale = await browser.post("/operator/bendorf/hours", {"etag": '"3"', "opens_1": "09:00", "closes_1": "10:00"})
+
+    assert stale.status_code == 412
+    assert {"opens_1": "08:00", "closes_1_2": "18:00"}.items() <= fields_of(stale).items()
+
+
+ITS_OWN = {"has_own_hours": True}
+
+
+@pytest.mark.parametrize(
+    ("stored", "changed", "sent"),
+    [
+        ({"opening_hours": SPLIT}, {}, []),
+        ({"opening_hours": SPLIT}, {"hours": "own"}, SPLIT),
+        ({"opening_hours": SPLIT} | ITS_OWN, {}, SPLIT),
+        ({"opening_hours": SPLIT} | ITS_OWN, {"hours": "hub"}, []),
+        ({"opening_hours": FULL} | ITS_OWN, {}, None),
+        ({"opening_hours": FULL} | ITS_OWN, {"hours": "hub"}, []),
+    ],
+)
+async def test_a_room_keeps_the_hubs_hours_or_its_own(house, stored, changed, sent):
+    house.booking.routes[f"GET /v1/resources/{ROOM_ID}"] = fakes.ROOM | stored
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = fakes.ROOM
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
+    check_page(page, "de")
+    answer = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields_of(page) | changed)
+
+    assert answer.status_code == 303
+    asked = house.booking.last("PATCH", f"/v1/resources/{ROOM_ID}")
+    assert asked.headers["if-match"] == '"4"'
+    assert as_json(asked).get("opening_hours") == sent
+
+
+async def test_own_hours_without_any_are_refused(house):
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
+    refused = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", fields_of(page) | {"hours": "own"})
+
+    assert refused.status_code == 422
+    check_page(refused, "de")
+    assert "mindestens eine Öffnungszeit" in refused.text
+    assert 'href="#f-hours"' in refused.text
+
+
+async def test_what_was_done_is_said_on_the_next_page(house):
+    closure = {
+        "id": GRANT_ID, "hub": "bendorf", "resource_id": ROOM_ID, "start": "2026-12-01T08:00:00+01:00",
+        "end": "2026-12-01T18:00:00+01:00", "reason": "Neue <Lampe>", "created_at": "2026-11-01T08:00:00+01:00",
+    }  # fmt: skip
+    house.booking.routes["GET /v1/hubs/bendorf/closures"] = items(closure)
+    browser = await member(house, "olga", **OPERATOR)
+
+    async def said(path):
+        answer = await browser.get(path)
+        check_page(answer, "de")
+        return re.findall(r'kern-alert--success" role="status">\s*(.*?)</div>\s*</div>', answer.text, re.DOTALL)
+
+    assert "Platz &lt;1&gt;" in (await said(f"/operator/bendorf/rooms?saved={ROOM_ID}"))[0]
+    assert "Dienstag" not in (found := await said(f"/operator/bendorf/closures?saved={GRANT_ID}"))[0]
+    assert "Di., 01.12.2026, 08:00–18:00" in found[0]
+    for status, words in (("checked_in", "ist eingecheckt"), ("cancelled", "ist storniert")):
+        house.booking.routes["GET /v1/hubs/bendorf/bookings"] = items(fakes.booking(status))
+        assert f"Buchung ABCD2345 {words}" in (await said(f"/operator/bendorf?done={BOOKING_ID}"))[0]
+    for nothing in ("rooms?saved=x", "closures?saved=x", "rooms", "closures", "?done=x"):
+        assert await said(f"/operator/bendorf/{nothing}".replace("/?", "?")) == []
+
+
+async def test_a_lifted_closure_stands_in_the_form_once_more(house):
+    closure = {
+        "id": GRANT_ID, "hub": "bendorf", "resource_id": ROOM_ID, "start": "2026-12-01T08:00:00+01:00",
+        "end": "2026-12-02T00:00:00+01:00", "reason": "Neue <Lampe>", "created_at": "2026-11-01T08:00:00+01:00",
+    }  # fmt: skip
+    house.booking.routes["GET /v1/hubs/bendorf/closures"] = items(closure)
+    house.booking.routes[f"DELETE /v1/closures/{GRANT_ID}"] = httpx.Response(204)
+    browser = await member(house, "olga", **OPERATOR)
+    page = (await browser.get("/operator/bendorf/closures")).text
+    form = page[page.index(f"/closures/{GRANT_ID}/delete") :].split("</form>")[0]
+    fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
+    lifted = await browser.post(f"/operator/bendorf/closures/{GRANT_ID}/delete", fields)
+    shown = await browser.get(lifted.headers["location"])
+
+    check_page(shown, "de")
+    assert "Schließung aufgehoben" in shown.text
+    assert {
+        "start_date": "2026-12-01", "start_time": "08:00", "end_date": "2026-12-02", "end_time": "00:00", "reason": "Neue <Lampe>",
+    }.items() <= {name: unescape(value) for name, value in fields_of(shown).items()}.items()  # fmt: skip
+    assert f'<option value="{ROOM_ID}" selected>' in shown.text
+
+
+async def test_closing_over_somebody_who_is_there_says_why_not_and_from_when(house):
+    one = fakes.booking("checked_in") | {
+        "starts_at": "2026-12-01T08:00:00+00:00",
+        "ends_at": "2026-12-08T10:30:00+00:00",
+        "lines": [{"resource_name": "Halle", "start": "2026-12-01T08:00:00+00:00", "end": "2026-12-01T10:30:00+00:00"}],
+    }
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-over-use", bookings=[one])
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "resource": "all", "start_date": "2026-12-01", "start_time": "08:00", "end_date": "2026-12-01", "end_time": "18:00",
+        "reason": "Wartung & Co", "cancel_conflicting": "1",
+    }  # fmt: skip
+    refused = await browser.post("/operator/bendorf/closures", fields)
+
+    assert refused.status_code == 409
+    check_page(refused, "de")
+    assert "ABCD2345" in refused.text
+    assert "eingecheckt" in refused.text
+    assert 'name="cancel_conflicting"' not in refused.text
+    later = await browser.get(unescape(re.search(r'href="(/operator/bendorf/closures\?[^"#]+)', refused.text)[1]))
+    assert fields_of(later)["start_time"] == "11:30"
+    assert unescape(fields_of(later)["reason"]) == "Wartung & Co"
+    too_late = await browser.post("/operator/bendorf/closures", fields | {"end_time": "11:30"})
+    assert "/operator/bendorf/closures?" not in too_late.text.split("<main")[1]
+
+
+async def test_closing_over_further_times_of_a_booking_that_has_begun_says_which(house):
+    one = fakes.booking("checked_in") | {
+        "lines": [{"resource_name": "Halle", "start": "2027-02-02T08:00:00+00:00", "end": "2027-02-02T10:30:00+00:00"}]
+    }
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-over-begun", bookings=[one])
+    browser = await member(house, "olga", **OPERATOR)
+    fields = {
+        "resource": "all", "start_date": "2027-02-01", "start_time": "08:00", "end_date": "2027-02-05", "end_time": "18:00",
+        "reason": "Wartung", "cancel_conflicting": "1",
+    }  # fmt: skip
+    refused = await browser.post("/operator/bendorf/closures", fields)
+
+    assert refused.status_code == 409
+    check_page(refused, "de")
+    assert "ABCD2345, Halle: Di" in refused.text
+    assert "als Ganzes storniert" in refused.text
+    assert "gerade jemand da" not in refused.text
+    assert f"/operator/bendorf/bookings/{one['id']}/cancel" in refused.text
+    assert 'name="cancel_conflicting"' not in refused.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_county_without_hubs_reads_what_to_do(house, language):
+    house.booking.routes["GET /v1/hubs"] = items()
+    county = await member(house, "kreis", roles=("member", "county-admin"))
+    prefix = "/en" if language == "en" else ""
+    page = await county.get(f"{prefix}/operator")
+    assert page.status_code == 200
+    check_page(page, language)
+    assert f'href="{prefix}/api-docs"' in page.text
+    operator = await (await member(house, "olga", **OPERATOR)).get("/operator")
+    assert "Ihnen ist kein Hub zugeordnet" in operator.text
+
+
 async def test_closing_over_bookings_names_them_and_asks(house):
     one = fakes.booking()
-    shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents")}
+    shown = {key: one[key] for key in ("id", "code", "status", "starts_at", "ends_at", "gross_cents", "lines")}
     house.booking.routes["POST /v1/hubs/bendorf/closures"] = refusal(409, "closure-conflicts", bookings=[shown])
     browser = await member(house, "olga", **OPERATOR)
     fields = {
@@ -488,7 +732,7 @@ async def test_closing_over_bookings_names_them_and_asks(house):
     assert "ABCD2345" in refused.text
     assert 'name="cancel_conflicting"' in refused.text
 
-    house.booking.routes["POST /v1/hubs/bendorf/closures"] = httpx.Response(201, json={})
+    house.booking.routes["POST /v1/hubs/bendorf/closures"] = httpx.Response(201, json={"id": GRANT_ID})
     assert (await browser.post("/operator/bendorf/closures", fields | {"cancel_conflicting": "1"})).status_code == 303
     sent = as_json(house.booking.last("POST", "/v1/hubs/bendorf/closures"))
     assert sent == {
@@ -519,8 +763,37 @@ async def test_readers_show_sync_and_pins(house):
     browser = await member(house, "olga", **OPERATOR)
     page = (await browser.get("/operator/bendorf/readers")).text
 
-    for word in ("Zuletzt abgeglichen", "noch nicht angekommen", "2 Sperrungen", "andere Tür"):
+    for word in (
+        "Zuletzt abgeglichen",
+        "noch nicht angekommen",
+        "Sperrliste: 2",
+        "andere Tür",
+        ">Haustür<",
+        "ABCD2345",
+    ):
         assert word in page
+    assert date_asked(house) == real_now().astimezone(ZoneInfo("Europe/Berlin")).date().isoformat()
+
+
+def date_asked(house):
+    return house.booking.last("GET", "/v1/hubs/bendorf/bookings").url.params["date"]
+
+
+async def test_readers_show_numbers_while_nobody_knows_names_and_bookings(house):
+    at = real_now().isoformat()
+    pin = {"grant_id": GRANT_ID, "booking_id": BOOKING_ID, "starts_at": at, "ends_at": at, "armed_at": at}
+    event = {"door": 7, "at": at, "method": "pin", "decision": "allowed", "reason": "granted"}
+    reader = {"id": "reader-bendorf", "last_sync_at": at, "deny_lag": 0, "pins": [pin]}
+    house.access.routes["GET /v1/hubs/bendorf/readers"] = items(reader)
+    house.access.routes["GET /v1/hubs/bendorf/door-events"] = items(event)
+    house.booking.routes["GET /v1/hubs/bendorf/bookings"] = refusal(503, "unavailable")
+    browser = await member(house, "olga", **OPERATOR)
+    answer = await browser.get("/operator/bendorf/readers")
+
+    assert answer.status_code == 200
+    assert 'data-label="Tür">7<' in answer.text
+    assert "angekommen" in answer.text
+    assert "ABCD2345" not in answer.text
 
 
 async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
@@ -547,7 +820,12 @@ async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
 async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     preview = {
         "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,
-        "columns": ["Betrag", "Text"], "rows": [["9,00", "=x"]], "replaced": [], "blocking": [],
+        "columns": ["Satzart", "Text"], "rows": [["V", "=x"]], "replaced": [], "blocking": [], "truncated": True,
+        "totals": {"claim_cents": 450, "receipt_cents": 450, "pay_back_cents": 0},
+        "entries": [
+            {"document": "", "posted_on": "2026-11-25", "booking_code": "ABCD2345", "kind": "payment",
+             "sides": {"claim_cents": 0, "receipt_cents": 450, "pay_back_cents": 0}},
+        ],
     }  # fmt: skip
     batch = {
         "id": GRANT_ID, "operator": "stadt-bendorf", "number": 1, "productive": False, "profile": "default", "file_name": "hkr.csv",
@@ -567,15 +845,35 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         )
 
     house.billing.routes |= {
-        "GET /v1/exports/preview": previews, "GET /v1/exports": items(batch), "GET /v1/clearing": items(case),
+        "GET /v1/exports/preview": previews, "GET /v1/exports": items(batch),
+        "GET /v1/clearing": items(case, case | {"id": GRANT_ID, "kind": "dispute", "detail": "needs_response: fraudulent"}),
         "POST /v1/exports": httpx.Response(201, json=batch), f"GET /v1/exports/{GRANT_ID}": batch,
     }  # fmt: skip
     browser = await member(house, "fritz", **FINANCE)
     assert (await browser.get("/finance")).headers["location"] == "/finance/stadt-bendorf"
     page = await browser.get("/finance/stadt-bendorf")
     check_page(page, "de")
-    for word in ("2 Zeilen, Summe 9,00\u00a0€", "Erstattung fehlgeschlagen", "card closed", "Test-Stapel erzeugen"):
+    for word in (
+        "2 Zeilen, Kontrollsumme 9,00\u00a0€",
+        "Erstattung fehlgeschlagen",
+        "card closed",
+        "Rückbuchung durch die Bank: 9,00\u00a0€",
+        "Antworten Sie im Konto beim Zahlungsdienst",
+        "Test-Stapel erzeugen",
+    ):
         assert word in page.text
+    readable, _, raw = page.text.partition("<details")
+    for word in (
+        "ohne Rechnung",
+        "Mi., 25.11.2026",
+        "ABCD2345",
+        "Zahlung",
+        'data-label="Ist">4,50',
+        "Summe aller Zeilen",
+    ):
+        assert word in readable
+    for word in ('<td class="kern-table__cell">=x</td>', "V Vorsatz (Kopf der Datei)"):
+        assert word in raw
     made = await browser.post("/finance/stadt-bendorf/exports", {})
     assert made.headers["location"] == f"/finance/stadt-bendorf/exports/{GRANT_ID}"
     assert as_json(house.billing.last("POST", "/v1/exports")) == {"operator": "stadt-bendorf", "productive": False}
@@ -627,3 +925,76 @@ async def test_health_tells_about_database_and_schema(house):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/en/metrics"])
 async def test_operations_are_not_there_under_the_public_name(house, path):
     assert (await house.browser().get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "host", ["gateway.test", "GATEWAY.TEST", "gateway.test.", "gateway.test:80", "Gateway.Test.:80"]
+)
+async def test_every_spelling_of_the_public_name_shows_pages_and_no_operations(house, host):
+    browser = house.browser()
+
+    assert (await browser.get("/impressum", headers={"host": host})).status_code == 200
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await browser.get(path, headers={"host": host})).status_code == 404
+
+
+FOREIGN = ["evil.example", "gateway.test:81", "gateway.test..", "gateway.test.evil.example", "127.0.0.1.evil.example",
+           "x@127.0.0.1", "127.0.0.1:8080, gateway.test", "[::1", "127.1", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+async def test_under_a_foreign_name_there_is_nothing(house, host):
+    for path in ("/", "/metrics", "/readyz", "/healthz", "/static/app.css", "/api/booking/v1/hubs", "/auth/login"):
+        answer = await house.browser().get(path, headers={"host": host, "accept": "application/json"})
+
+        assert (answer.status_code, answer.headers["content-type"]) == (421, "application/problem+json")
+        assert answer.json()["type"] == "/problems/misdirected"
+    assert house.booking.seen == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "10.1.2.3", "[::1]:8080", "localhost", "Gateway.Internal.:9000"])
+async def test_under_an_internal_name_there_are_operations_and_keycloaks_logout_only(house, host):
+    browser = house.restarted(internal_hosts="gateway.internal, other").browser()
+    inside = {"host": host, "accept": "application/json"}
+
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await browser.get(path, headers=inside)).status_code == 200
+    for path in ("/", "/en/metrics", "/auth/login", "/api/booking/v1/hubs"):
+        assert (await browser.get(path, headers=inside)).status_code == 421
+    told = await browser.send("POST", "/auth/backchannel-logout", data={"logout_token": "x"}, headers=inside)
+    assert told.json()["type"] == "/problems/login-failed"
+
+
+@pytest.mark.parametrize(("forwarded", "status"), [({}, 200), ({"x-forwarded-for": "192.0.2.1"}, 421)])
+async def test_a_probe_without_any_name_asks_from_inside_unless_it_was_forwarded(house, forwarded, status):
+    answer = await asked_without_host(house, "/healthz", forwarded)
+    page = await asked_without_host(house, "/impressum", forwarded)
+
+    assert (answer, page) == (status, 421)
+
+
+async def asked_without_host(house, path: str, headers: dict[str, str]) -> int:
+    """HTTP/1.0, as a plain health check speaks it."""
+    told = []
+    scope = {
+        "type": "http", "http_version": "1.0", "method": "GET", "scheme": "http", "path": path, "query_string": b"",
+        "raw_path": path.encode(), "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        told.append(message)
+
+    await house.app(scope, receive, send)
+    return told[0]["status"]
+
+
+async def test_an_internal_name_that_came_through_our_proxy_is_a_foreign_one(house):
+    browser = house.restarted(forwarded_hops=1).browser()
+    inside = {"host": "127.0.0.1:8080"}
+
+    assert (await browser.get("/metrics", headers=inside)).status_code == 200
+    assert (await browser.get("/metrics", headers=inside | {"x-forwarded-for": "192.0.2.7"})).status_code == 421

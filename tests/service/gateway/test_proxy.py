@@ -281,8 +281,8 @@ async def test_who_leaves_before_the_answer_spends_a_hold_all_the_same(house):
     token = bearer("alice", "member")["Authorization"].encode()
     scope = {
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "headers": [(b"authorization", token), (b"content-length", b"2")], "client": ("127.0.0.1", 1),
-        "scheme": "http", "http_version": "1.1",
+        "headers": [(b"host", b"gateway.test"), (b"authorization", token), (b"content-length", b"2")],
+        "client": ("127.0.0.1", 1), "scheme": "http", "http_version": "1.1",
     }  # fmt: skip
     for number in range(1, 11):
         body[:] = [{"type": "http.request", "body": b"{}", "more_body": False}]
@@ -355,7 +355,7 @@ async def test_who_leaves_stops_the_work(house):
 
     scope = {
         "type": "http", "method": "GET", "path": "/api/booking/v1/hubs", "raw_path": b"/api/booking/v1/hubs",
-        "query_string": b"", "headers": [], "client": ("127.0.0.1", 1), "scheme": "http", "http_version": "1.1",
+        "query_string": b"", "headers": [(b"host", b"gateway.test")], "client": ("127.0.0.1", 1), "scheme": "http", "http_version": "1.1",
     }  # fmt: skip
     await house.app(scope, receive, send)
 
@@ -434,7 +434,9 @@ async def test_one_persons_upstream_cookie_never_reaches_the_next(over_sockets):
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as http:
         for name in ("alice", "bob", "nobody", "bob", "alice") * 3:
             cookies = people[name].cookies if name in people else {}
-            header = {"cookie": "; ".join(f"{key}={value}" for key, value in cookies.items())} if cookies else {}
+            header = {"host": "gateway.test"}
+            if cookies:
+                header["cookie"] = "; ".join(f"{key}={value}" for key, value in cookies.items())
             http.cookies.clear()
             answer = await http.get("/api/booking/v1/hubs", headers=header)
             assert "set-cookie" not in answer.headers
@@ -444,11 +446,13 @@ async def test_one_persons_upstream_cookie_never_reaches_the_next(over_sockets):
 async def test_paths_and_queries_arrive_byte_for_byte_or_not_at_all(over_sockets):
     _, gateway = over_sockets
     good = b"/api/booking/v1/a~b/%20c?start=2026-11-25T09:00:00%2B01:00&x=a+b%2Fc"
-    told = await gateway.raw(b"GET " + good + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    told = await gateway.raw(b"GET " + good + b" HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n")
 
     assert b'"path": "/v1/a~b/%20c"' in told
-    assert b'"query": "start=2026-11-25T09:00:00%2B01:00&x=a+b' in told
+    assert b'"query": "start=2026-11-25T09:00:00%2B01:00&x=a+b%2Fc"' in told
     for bad in (
+        b"/v1/x?a=%zz",
+        b"/v1/x?a=%4",
         b"/v1/../internal/x",
         b"/v1/%2e%2e/internal/x",
         b"/v1/a%2fb",
@@ -457,17 +461,42 @@ async def test_paths_and_queries_arrive_byte_for_byte_or_not_at_all(over_sockets
         b"/v1/./x",
         b"/v1/%c3%bc",
     ):
-        answer = await gateway.raw(b"GET /api/booking" + bad + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await gateway.raw(
+            b"GET /api/booking" + bad + b" HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n"
+        )
         assert answer.startswith(b"HTTP/1.1 400"), bad
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/a%3Bb;c%27'",
+        "/v1/%3a:%40@",
+        "/v1/x?%61=%41",
+        "/v1/x?a='%27&b=%2b+%20&c[]={}|^`",
+        "/v1/x?%c3%bc=%C3%BC&",
+        "/v1/x?a=b?c=/../%2F%00",
+    ],
+)
+async def test_what_was_checked_is_what_the_service_reads(over_sockets, target):
+    """Through the real transport, as raw ASGI hears it."""
+    _, gateway = over_sockets
+    told = await gateway.raw(
+        f"GET /api/booking{target} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n".encode()
+    )
+    heard = json.loads(told[told.index(b"{") : told.rindex(b"}") + 1])
+
+    path, _, query = target.partition("?")
+    assert (heard["path"], heard["query"]) == (path, query)
 
 
 @pytest.mark.parametrize(
     "request_",
     [
-        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"GET /api/booking/v1/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nConnection: close\r\n\r\n",
-        b"GET /api/booking/v1/x HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 70 + b"Connection: close\r\n\r\n",
+        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"GET /api/booking/v1/x HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nConnection: close\r\n\r\n",
+        b"GET /api/booking/v1/x HTTP/1.1\r\nHost: gateway.test\r\n" + b"X-A: b\r\n" * 70 + b"Connection: close\r\n\r\n",
     ],
 )
 async def test_smuggled_requests_are_refused(over_sockets, request_):
@@ -483,7 +512,7 @@ async def test_smuggled_requests_are_refused(over_sockets, request_):
 async def test_websockets_are_refused_without_a_word_in_the_log(over_sockets, path, caplog):
     _, gateway = over_sockets
     answer = await gateway.raw(
-        b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET " + path + b" HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
 
@@ -494,7 +523,7 @@ async def test_websockets_are_refused_without_a_word_in_the_log(over_sockets, pa
 async def test_headers_named_in_connection_end_at_the_gateway(over_sockets):
     _, gateway = over_sockets
     answer = await gateway.raw(
-        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: evil\r\nConnection: close, X-Inner\r\nX-Inner: 1\r\nX-Outer: 2\r\n"
+        b"POST /api/booking/v1/x HTTP/1.1\r\nHost: GATEWAY.test:80\r\nConnection: close, X-Inner\r\nX-Inner: 1\r\nX-Outer: 2\r\n"
         b"X-Forwarded-For: 6.6.6.6\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
     )
     told = json.loads(answer[answer.index(b"{") : answer.rindex(b"}") + 1])

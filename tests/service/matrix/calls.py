@@ -12,7 +12,7 @@ from regiohub_shared.clock import now
 from tests.service.access.world import Phone
 from tests.service.billing.world import BUYER, SELLER
 from tests.service.booking.world import ALWAYS, OFFICE_HOURS, resource, tomorrow
-from tests.service.matrix.scene import CASES, Scene, Thing
+from tests.service.matrix.scene import CASES, Scene, Thing, signature
 
 
 @dataclass
@@ -113,10 +113,8 @@ def _pay(_scene: Scene, _word: str, t: Thing) -> Call:
 
 
 def _webhook(scene: Scene, word: str, _t: Thing) -> Call:
-    body, signature = scene.event
-    return Call(
-        "/v1/webhooks/stripe", content=body, headers={"Stripe-Signature": signature if word != "forged" else "x"}
-    )
+    signed = signature(scene.event) if word != "forged" else "x"
+    return Call("/v1/webhooks/stripe", content=scene.event, headers={"Stripe-Signature": signed})
 
 
 def _export(_scene: Scene, _word: str, t: Thing) -> Call:
@@ -152,6 +150,7 @@ BOOKING: dict[str, Maker] = _EVERY_SERVICE | {
     "GET /v1/availability": _at(
         "/v1/availability", hub="{t.hub}", date=tomorrow(9).date(), **{"from": "09:00", "to": "10:00"}
     ),
+    "GET /v1/next-free": _at("/v1/next-free", hub="{t.hub}"),
     "GET /v1/resources/{resource_id}/slots": _at("/v1/resources/{t.resource}/slots", date=tomorrow(9).date()),
     "GET /v1/resources/{resource_id}/next-free": _at("/v1/resources/{t.resource}/next-free"),
     "POST /v1/bookings": _book,

@@ -56,6 +56,19 @@ class Receiver:
         return [json.loads(request.content)["id"] for request in self.seen]
 
 
+class Sleeper(Receiver):
+    """Answers ``status``, but only when it is told to go on."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(name, lambda _request: httpx.Response(status))
+        self.claimed, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def _take(self, request: httpx.Request) -> httpx.Response:
+        self.claimed.set()
+        await self.go_on.wait()
+        return await super()._take(request)
+
+
 @asynccontextmanager
 async def relaying(db: Database, *receivers: Receiver, rules: RelayRules = FAST) -> AsyncIterator[Relay]:
     """A relay that runs while the block does, and then ends by itself."""
@@ -264,6 +277,30 @@ class TestRelay:
         await sleeper.target.client.aclose()
         assert await sql.fetchrow("SELECT * FROM outbox_delivery") == before
         assert (len(sleeper.seen), len(other.seen), before["attempts"]) == (1, 1, 2)
+
+    @pytest.mark.parametrize("status", [200, 422, 503])
+    async def test_an_outcome_counts_only_for_its_own_attempt(
+        self, db: Database, sql: asyncpg.Connection, status: int
+    ) -> None:
+        """A relay that slept past its lease answers while another one is at it: the row is the other one's."""
+        await put(db, ProbeChanged(name="a", version=1))
+        late, own = Sleeper("receiver", status), Sleeper("receiver", 200)
+        relay = Relay(db, "/probe", [late.target], RelayRules(lease_s=30))
+        tasks = []
+        for sleeper in (late, own):
+            await sql.execute("UPDATE outbox_delivery SET leased_until = $1", real_now() - timedelta(seconds=1))
+            tasks.append(asyncio.create_task(relay.deliver_due(sleeper.target)))
+            await asyncio.wait_for(sleeper.claimed.wait(), 5)
+        before = await sql.fetchrow("SELECT * FROM outbox_delivery")
+        late.go_on.set()
+        await tasks[0]
+        assert await sql.fetchrow("SELECT * FROM outbox_delivery") == before
+        own.go_on.set()
+        await tasks[1]
+        after = await sql.fetchrow("SELECT * FROM outbox_delivery")
+        assert (after["attempts"], after["refusals"], after["delivered_at"] is None) == (2, 0, False)
+        for sleeper in (late, own):
+            await sleeper.target.client.aclose()
 
     async def test_a_subscriber_that_never_answers_ends_within_the_lease(
         self, db: Database, sql: asyncpg.Connection

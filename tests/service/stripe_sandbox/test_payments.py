@@ -219,7 +219,9 @@ async def test_answers_hold_only_what_the_sdk_knows(client, http):
     refund = await client.v1.refunds.create_async({"payment_intent": intent.id})
     session = (await client.v1.checkout.sessions.list_async()).data[0]
     event = (await client.v1.events.list_async()).data[0]
-    for thing in (session, intent, intent.latest_charge, refund, event):
+    opened_dispute = (await http.post("/sandbox/disputes", json={"payment_intent": intent.id})).json()
+    dispute = await client.v1.disputes.retrieve_async(opened_dispute["id"])
+    for thing in (session, intent, intent.latest_charge, refund, event, dispute, dispute.evidence_details):
         unknown = set(thing.to_dict()) - set(type(thing).__annotations__)
 
         assert not unknown, type(thing)

@@ -67,6 +67,13 @@ def test_pins_are_six_digits_and_not_weak():
     assert len(set(drawn)) > 490
 
 
+def test_a_weak_pin_is_drawn_again():
+    lot = iter([777777, 123456, 42, 0])
+
+    assert pins.draw(lambda _below: next(lot)) == "000042"
+    assert list(lot) == [0]
+
+
 def spans(*days):
     return [keys.KeySpan(bytes([number]), NOW + day * DAY) for number, day in enumerate(days)]
 

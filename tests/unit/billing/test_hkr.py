@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiohub_billing.domain.document import Item, invoice_lines
-from regiohub_billing.domain.hkr import Booked, Party, Record, cash_sign, frame, records
+from regiohub_billing.domain.hkr import Booked, Party, Record, cash_sign, claims_first, frame, records
 from regiohub_billing.domain.journal import Accounts, EntryKind
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.render import hkr
@@ -79,6 +79,28 @@ def test_cancellation_and_refund_carry_direction_by_record_type_not_by_sign():
     assert {row["BelegNr"] for row in rows[1:4]} == {"S-2026-000001"}
     assert {row["BezugBelegNr"] for row in rows[1:4]} == {"R-2026-000001"}
     assert all("-" not in row["Betrag brutto"] for row in rows)
+
+
+ENTRIES = st.lists(st.tuples(st.sampled_from(EntryKind), st.sampled_from(["", "R-2026-000001", "R-2026-000002"])))
+
+
+@given(ENTRIES)
+def test_an_order_stands_before_its_money_and_all_else_stays(entries: list[tuple[EntryKind, str]]):
+    given_ = [booked(kind, entry_id=f"e-{n}", invoice_number=invoice) for n, (kind, invoice) in enumerate(entries)]
+    found = claims_first(given_)
+
+    assert sorted(map(id, found)) == sorted(map(id, given_))
+    assert claims_first(found) == found
+    assert [entry.invoice_number for entry in found] == [entry.invoice_number for entry in given_]
+    for sign in ("R-2026-000001", "R-2026-000002"):
+        kinds = [entry.kind for entry in found if entry.invoice_number == sign]
+        money = [EntryKind.REFUND, EntryKind.REFUND_FAILED]
+        before = [kind for kind in kinds if kind not in money]
+        assert before == sorted(before, key=[EntryKind.INVOICE, EntryKind.PAYMENT, EntryKind.CANCELLATION].index)
+        assert kinds == before + kinds[len(before) :]
+        given_back = [entry for entry in given_ if entry.invoice_number == sign and entry.kind in money]
+        assert [entry for entry in found if entry.invoice_number == sign][len(before) :] == given_back
+    assert [e for e in found if not e.invoice_number] == [e for e in given_ if not e.invoice_number]
 
 
 def test_a_prepayment_without_invoice_says_so():

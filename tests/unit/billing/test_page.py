@@ -9,7 +9,7 @@ import pytest
 
 from regiohub_billing.domain.document import Item, invoice_lines
 from regiohub_billing.domain.tax import TaxRule
-from regiohub_billing.render.document import Printed, page, style_source
+from regiohub_billing.render.document import Printed, Shell, page, style_source
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 RULES = [
@@ -49,6 +49,26 @@ def test_nothing_runs_and_nothing_is_loaded():
     assert "&lt;script&gt;" in html
     assert not re.findall(r"(?:src|href)=|@import|url\(", html)
     assert style_source().startswith("'sha256-")
+
+
+def test_the_way_back_and_the_english_stand_around_the_document_and_are_not_printed():
+    german, english = page(INVOICE), page(INVOICE, Shell(english=True, back="/en/bookings/1"))
+
+    assert 'href="/en/bookings/1"' in english
+    assert 'lang="en"' not in german
+    assert 'Nummer <span class="en" lang="en">Number</span>' in english
+    assert 'data-label="Brutto / Gross"' in english
+    around = r'<nav class="shell".*?</nav>\n|<p class="shell".*?</p>\n| <span class="en".*?</span>| / [A-Za-z .]+(?=">)'
+    assert re.sub(around, "", english) == german
+    assert "@media print { .shell, .en { display: none; }" in german
+
+
+def test_every_cell_names_itself_where_the_table_is_stacked():
+    cells = re.findall(r"<td[^>]*>", page(INVOICE).partition("<tbody>")[2].partition("</tbody>")[0])
+
+    assert [re.search('data-label="(.*?)"', cell)[1] for cell in cells] == [
+        "Pos.", "Leistung", "Zeitraum der Leistung", "USt", "Netto", "Brutto",
+    ]  # fmt: skip
 
 
 def test_a_cancellation_refers_to_its_invoice_and_is_never_called_gutschrift():

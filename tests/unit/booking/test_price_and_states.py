@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from regiohub_booking.domain.booking import Booking, Payment, judge
-from regiohub_booking.domain.price import quote, started_hours
+from regiohub_booking.domain.price import PriceTooLow, TotalNotPayable, check_rate, check_total, quote, started_hours
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Event, IllegalTransition, Status, can, next_status
 
@@ -27,6 +27,29 @@ def test_a_price_is_the_sum_of_its_steps_and_never_negative(minutes: int, rate: 
     assert price.gross_cents == sum(step.cents for step in price.derivation) >= 0
     assert all(step.cents == step.quantity * step.unit_cents for step in price.derivation)
     assert (price.gross_cents == 0) is (rate == 0)
+
+
+@pytest.mark.parametrize(("cents", "is_payable"), [(0, True), (1, False), (49, False), (50, True), (1_000_000, True)])
+def test_a_price_per_hour_is_free_or_can_be_paid(cents: int, is_payable: bool) -> None:
+    if is_payable:
+        check_rate(cents)
+        return
+    with pytest.raises(PriceTooLow) as refused:
+        check_rate(cents)
+    assert refused.value.params["minimum_cents"] == 50
+
+
+@pytest.mark.parametrize(
+    ("cents", "is_payable"),
+    [(0, True), (49, False), (50, True), (99_999_999, True), (100_000_000, False), (2**40, False)],
+)
+def test_a_total_is_free_or_fits_into_one_payment(cents: int, is_payable: bool) -> None:
+    if is_payable:
+        check_total(cents)
+        return
+    with pytest.raises(TotalNotPayable) as refused:
+        check_total(cents)
+    assert (refused.value.params["minimum_cents"], refused.value.params["maximum_cents"]) == (50, 99_999_999)
 
 
 @given(st.integers(1, 5_000), st.integers(1, 5_000), st.integers(0, 10_000))
@@ -67,7 +90,8 @@ def test_every_pair_is_decided(status: Status, event: Event) -> None:
 
 def held(gross: int = 400) -> Booking:
     return Booking(
-        id=uuid4(), code="ABCDEFGH", sub="s", hub="bendorf", operator="stadt-bendorf", status=Status.HELD, version=1,
+        id=uuid4(), code="ABCDEFGH", sub="s", hub="bendorf", hub_name="Bendorf", operator="stadt-bendorf",
+        status=Status.HELD, version=1,
         gross_cents=gross, fee_cents=0, starts_at=ZERO + timedelta(hours=5), ends_at=ZERO + timedelta(hours=6),
         created_at=ZERO, lines=(), held_at=ZERO, hold_until=ZERO + timedelta(minutes=35),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from regiohub_booking.domain.rules import (
     CHECK_IN_MARGIN,
     AlreadyBegun,
     BeyondHorizon,
+    HoldTooLarge,
     InThePast,
     NotBookable,
     OffGrid,
@@ -20,10 +21,14 @@ from regiohub_booking.domain.rules import (
     SeveralHubs,
     TooEarly,
     TooLong,
+    TooManyHolds,
     TooShort,
+    Unpaid,
+    UnpaidLimits,
     check_cancel,
     check_coming,
     check_slot,
+    check_unpaid,
 )
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Status
@@ -35,8 +40,8 @@ ROOM = UUID(int=1)
 
 def place(**more: object) -> Place:
     values: dict[str, object] = {
-        "id": ROOM, "hub": "bendorf", "operator": "stadt-bendorf", "name": "Room", "zone": ZoneInfo("Europe/Berlin"),
-        "cents_per_hour": 400, "tax_code": "S19", "rules": Rules(30, 60, 240, 30), "before": timedelta(),
+        "id": ROOM, "hub": "bendorf", "hub_name": "Bendorf", "operator": "stadt-bendorf", "name": "Room",
+        "zone": ZoneInfo("Europe/Berlin"), "cents_per_hour": 400, "tax_code": "S19", "rules": Rules(30, 60, 240, 30), "before": timedelta(),
         "after": timedelta(), "leaves": (ROOM,), "week": tuple(Opening(day, 480, 1080) for day in range(1, 8)),
         "is_active": True, "version": 1,
     } | more  # fmt: skip
@@ -147,3 +152,29 @@ def test_a_slot_of_years_is_refused_before_a_single_day_is_counted(years: int) -
     slot = Slot(NOW, NOW + timedelta(days=365 * years))
     with pytest.raises(TooLong):
         check_slot(slot, rules=Rules(30, 30, 600, 365 * 300), openings=uncounted, zone=place().zone, now=NOW)
+
+
+NOTHING = Unpaid(0, 0, timedelta())
+
+
+@pytest.mark.parametrize(
+    ("known", "count", "hours", "refusal", "rule"),
+    [
+        (NOTHING, 20, 10, None, ""),
+        (NOTHING, 1, 31 * 24, None, ""),
+        (NOTHING, 2, 101, HoldTooLarge, "hours"),
+        (Unpaid(2, 2, timedelta(hours=190)), 1, 10, None, ""),
+        (Unpaid(2, 2, timedelta(hours=190)), 1, 11, TooManyHolds, "hours"),
+        (Unpaid(1, 31, timedelta(hours=31)), 20, 1, TooManyHolds, "lines"),
+        (Unpaid(3, 3, timedelta(hours=3)), 1, 1, TooManyHolds, "holds"),
+    ],
+)
+def test_what_may_wait_for_payment_is_bounded_by_holds_lines_and_hours(known, count, hours, refusal, rule):
+    start = datetime(2027, 1, 5, 9, tzinfo=UTC)
+    slots = [Slot(start, start + timedelta(hours=hours))] * count
+    if refusal is None:
+        check_unpaid(known, slots, UnpaidLimits())
+        return
+    with pytest.raises(refusal) as refused:
+        check_unpaid(known, slots, UnpaidLimits())
+    assert refused.value.params["rule"] == rule

@@ -37,7 +37,9 @@ def test_ambiguous_paths_are_refused(path):
         check_path(path, b"")
 
 
-@pytest.mark.parametrize("query", [b"a=\x00", b"a=b c", b"a=1#x", "a=ü".encode(), b"a=" + b"b" * 9000])
+@pytest.mark.parametrize(
+    "query", [b"a=\x00", b"a=%zz", b"a=%4", b"%", b"a=b c", b"a=1#x", "a=ü".encode(), b"a=" + b"b" * 9000]
+)
 def test_unprintable_queries_are_refused(query):
     with pytest.raises(AmbiguousPath):
         check_path(b"/", query)
@@ -207,6 +209,19 @@ def test_a_login_never_leads_away(target):
 
 def test_a_login_leads_back_to_the_page():
     assert safe_return("/en/book?resource=1&date=2026-11-25") == "/en/book?resource=1&date=2026-11-25"
+
+
+@pytest.mark.parametrize("target", ["/api/billing/v1/documents/d1?lang=en", "/api/billing/v1/exports/e1/file"])
+def test_a_login_leads_back_to_what_a_page_links_to(target):
+    assert safe_return(target) == target
+
+
+@pytest.mark.parametrize("target", [
+    "/en/api/billing/v1/documents/d1", "/api/billing/v1/documents", "/api/billing/v1/documents/d1/x", "/api/billing/v1/exports/e1",
+    "/api/access/v1/documents/d1", "/api/billing/v1/documents/..", "//api/billing/v1/documents/d1",
+])  # fmt: skip
+def test_a_login_leads_to_nothing_else_of_the_api(target):
+    assert safe_return(target) == "/"
 
 
 def test_the_policy_of_pages_allows_forms_to_two_origins_more():

@@ -1,14 +1,18 @@
 """Catalogues, times, forms, and the locked front-end files."""
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from regiohub_gateway import vendor
+from regiohub_gateway.settings import Settings
 from regiohub_gateway.web import moments, texts
 from regiohub_gateway.web.forms import Form, known_id, known_slug
+from regiohub_gateway.web.pages.operator import may_check_in
+from regiohub_gateway.web.week import read_week
+from regiohub_shared.events.housekeeping import KEEP_FACTS, KEEP_KEYS
 from regiohub_shared.problem import NotFound
 
 ROOT = Path(__file__).parents[3]
@@ -36,8 +40,41 @@ def test_every_key_that_a_page_names_exists():
     assert used - texts.catalogue("de").keys() == set()
 
 
-def test_every_problem_that_anyone_names_has_a_page():
-    named = {
+def test_every_column_of_the_treasury_s_file_is_explained():
+    # Its source, not the module: the gateway does not know the services.
+    source = (ROOT / "services/billing/src/regiohub_billing/render/hkr.py").read_text()
+    titles = re.findall(r'Column\("(.+?)"', source)
+
+    assert len(titles) == 28
+    assert {title for title in titles if not texts.has_text(f"hkr_column.{title}")} == set()
+
+
+@pytest.mark.parametrize(("language", "times"), [
+    ("de", "{} Tage nach der Zustellung|höchstens {} Tagen|nach {} Minuten|spätestens nach {} Stunden"),
+    ("en", "{} days after delivery|after {} days at most|after {} minutes|latest after {} hours"),
+])  # fmt: skip
+def test_the_privacy_page_names_the_times_that_the_code_keeps(language, times):
+    seconds = {name: Settings.model_fields[name].default for name in ("session_idle_s", "session_absolute_s")}
+    kept = (KEEP_FACTS.days, KEEP_KEYS.days, seconds["session_idle_s"] // 60, seconds["session_absolute_s"] // 3600)
+    said = texts.text(language, "privacy.keep_text")
+
+    for words, number in zip(times.split("|"), kept, strict=True):
+        assert words.format(number) in said
+
+
+def test_the_pages_do_not_say_that_only_the_login_service_or_the_invoice_has_the_name():
+    """Table `member` of booking has name and mail, the day list shows the name, the HKR file has name and address."""
+    for language, words in {
+        "de": ("Bei der Buchung: Ihr Name", "Tagesliste", "Kasse"),
+        "en": ("your name and", "day list", "treasury"),
+    }.items():
+        said = " ".join(texts.text(language, f"privacy.{part}_text") for part in ("what", "shared"))
+        assert all(word in said for word in words)
+        assert words[-1] in texts.text(language, "pay.buyer_help")
+
+
+def named_problems():
+    return {
         match
         for path in ROOT.glob("*/**/src/**/*.py")
         if "stripe_sandbox" not in path.parts and "regiohub_local" not in path.parts
@@ -46,8 +83,64 @@ def test_every_problem_that_anyone_names_has_a_page():
         )
     }
 
+
+def test_every_problem_that_anyone_names_has_a_page():
+    named = named_problems()
+
     assert {"slot-taken", "grant-revoked", "nothing-to-pay", "too-many-holds"} <= named
     assert {name for name in named if not texts.has_text(f"problem.{name}")} == set()
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_every_problem_that_anyone_names_says_what_would_work(language):
+    """Without it a page would have to show a service's English sentence, or none."""
+    assert {name for name in named_problems() if not texts.problem_help(language, name)} == set()
+
+
+def test_refusals_never_show_what_services_say_in_english():
+    pages = {path.name: path.read_text() for path in WEB.rglob("*.html")}
+
+    assert [name for name, page in pages.items() if re.search(r"(refused|problem)\.detail", page)] == []
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "wrong"),
+    [("8 Uhr", "12:00", "format"), ("08:00", "", "format"), ("12:00", "08:00", "order"), ("08:00", "08:00", "order")],
+)
+def test_hours_that_are_refused_say_what_is_wrong(opens, closes, wrong):
+    form = Form({"opens_1": opens, "closes_1": closes}, {})
+    read_week(form)
+
+    assert form.errors == {"opens_1": f"form.hours_{wrong}"}
+
+
+def test_the_highest_price_is_the_one_that_booking_takes_and_is_named():
+    source = (ROOT / "services/booking/src/regiohub_booking/api/schemas/common.py").read_text()
+    form = Form({"highest": "10000", "over": "10000.01"}, {})
+    form.cents("over")
+
+    assert f"le={form.cents('highest'):_}" in source
+    assert form.errors == {"over": "form.money"}
+    assert "10.000,00" in texts.text("de", "form.money")
+    assert "10,000.00" in texts.text("en", "form.money")
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "may"),
+    [("confirmed", -61, False), ("confirmed", -60, True), ("confirmed", 119, True), ("confirmed", 120, False),
+     ("held", 0, False), ("checked_in", 0, False), ("cancelled", 0, False)],
+)  # fmt: skip
+def test_the_check_in_button_shows_only_while_somebody_can_come(status, minutes, may):
+    start = datetime(2026, 11, 25, 9, tzinfo=UTC)
+    booking = {"status": status, "starts_at": start.isoformat(), "ends_at": "2026-11-25T11:00:00+00:00"}
+
+    assert may_check_in(booking, start + timedelta(minutes=minutes)) is may
+
+
+def test_no_place_is_called_a_desk_where_it_may_be_a_room():
+    english = texts.catalogue("en")
+
+    assert [key for key, text in english.items() if re.search(r"\b(the|this) desk\b", text, re.IGNORECASE)] == []
 
 
 def test_the_paying_button_says_what_the_law_wants():

@@ -4,13 +4,14 @@ import asyncio
 import json
 import smtplib
 import socket
+from dataclasses import replace
 from email.message import EmailMessage
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from regiohub_local import keycloak, mail_sink, plan, ports, secret_file
+from regiohub_local import keycloak, launch, mail_sink, plan, ports, secret_file
 from regiohub_local.form_browser import FormBrowser, forms, message
 from regiohub_local.stripe_sandbox.app import create_app
 from regiohub_local.stripe_sandbox.settings import Settings as SandboxSettings
@@ -68,6 +69,16 @@ def test_programs_get_the_app_role_and_never_the_owners_password(tmp_path):
     assert env["BILLING_CLIENT_SECRET"] == house.secrets["RH_BILLING_SECRET"]
 
 
+def test_every_printed_login_is_a_demo_user_s_mail_address(tmp_path):
+    house = plan.make_house(tmp_path, prefer={})
+    demo = json.loads((keycloak.REALM_FOLDER / "demo.json").read_text())
+    known = {user["email"] for user in demo["users"] if "email" in user}
+
+    assert keycloak.realm()["loginWithEmailAllowed"]
+    assert {mail for mail, _ in launch.DEMO_USERS} <= known
+    assert "demo-mitglied@example.org " in launch.summary(house)
+
+
 def test_the_state_folder_is_nobody_elses_business(tmp_path):
     (tmp_path / "run").mkdir(mode=0o755)
     house = plan.make_house(tmp_path / "run", prefer={})
@@ -115,6 +126,8 @@ async def test_a_mail_is_stored_and_shown_without_harm(tmp_path):
         stored = await mail_sink.wait_for(folder, "WER@example.org", subject="Bestätigung")
     assert stored.links() == ["https://localhost/x?a=1&b=2"]
     assert stored.attachments == ("termin.ics",)
+    assert replace(stored, date="Wed, 25 Nov 2026 10:29:44 +0000").sent() == "25.11.2026 11:29:44"
+    assert replace(stored, date="gestern").sent() == "gestern"
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(mail_sink.app(folder)), base_url="http://localhost:8025"
     ) as http:

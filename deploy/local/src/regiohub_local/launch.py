@@ -12,12 +12,13 @@ from regiohub_local import supervise
 from regiohub_local.plan import HUBS, House
 
 DEMO_USERS = (
-    ("demo-mitglied", "books and pays"),
-    ("demo-betrieb-bendorf", "runs the hub Bendorf"),
-    ("demo-kasse-bendorf", "books for the town of Bendorf"),
-    ("demo-kreiskasse", "sees the money of every town"),
-    ("demo-kreis", "sets up hubs"),
+    ("demo-mitglied@example.org", "books and pays"),
+    ("demo-betrieb-bendorf@example.org", "runs the hub Bendorf"),
+    ("demo-kasse-bendorf@example.org", "books for the town of Bendorf"),
+    ("demo-kreiskasse@example.org", "sees the money of every town"),
+    ("demo-kreis@example.org", "sees every hub's pages and failed deliveries; sets up hubs by the API"),
 )
+"""By their mail addresses, since Keycloak's form asks for one; the names before the @ work too."""
 
 
 def run(state_dir: Path) -> House:
@@ -54,5 +55,5 @@ def summary(house: House) -> str:
     if house.has_sandbox:
         lines.append(f"  Stripe          {house.stripe_origin} (sandbox)")
     lines += [f"  Door {hub:<10} {house.reader_page(hub)}" for hub in HUBS]
-    lines += ["", f"  Demo logins, all with the password {house.secrets['RH_DEMO_PASSWORD']}"]
-    return "\n".join([*lines, *(f"    {user:<22}{what}" for user, what in DEMO_USERS), ""])
+    lines += ["", f"  Demo logins (E-Mail), all with the password {house.secrets['RH_DEMO_PASSWORD']}"]
+    return "\n".join([*lines, *(f"    {user:<36}{what}" for user, what in DEMO_USERS), ""])

@@ -18,8 +18,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -32,6 +34,7 @@ from starlette.routing import Route
 
 NAME = re.compile(r"^[0-9]+-[0-9a-f]+\.eml$")
 MAX_BYTES = 10_000_000
+_ZONE = ZoneInfo("Europe/Berlin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,13 @@ class Mail:
     date: str
     text: str
     attachments: tuple[str, ...]
+
+    def sent(self) -> str:
+        """Its date as people here read it; as it stands there when it is none."""
+        try:
+            return parsedate_to_datetime(self.date).astimezone(_ZONE).strftime("%d.%m.%Y %H:%M:%S")
+        except ValueError:
+            return self.date
 
     def links(self) -> list[str]:
         """Addresses named in the text."""
@@ -142,7 +152,7 @@ def app(folder: Path) -> Starlette:
     async def index(_: Request) -> Response:
         rows = "".join(
             f'<li><a href="/mail/{m.name}">{html.escape(m.subject or "(ohne Betreff)")}</a><br>'
-            f"an {html.escape(m.to)} · {html.escape(m.date)}</li>"
+            f"an {html.escape(m.to)} · {html.escape(m.sent())}</li>"
             for m in mails(folder)
         )
         note = "<p>Test-Postfach: Hier landet jede Mail dieser Installation; nichts wird verschickt.</p>"
@@ -156,7 +166,7 @@ def app(folder: Path) -> Starlette:
         files = f"<p>Anhänge: {html.escape(', '.join(mail.attachments))}</p>" if mail.attachments else ""
         links = "".join(_link(address) for address in dict.fromkeys(mail.links()))
         raw = f'<p><a href="/raw/{mail.name}">Quelltext</a> · <a href="/">Alle Mails</a></p>'
-        head = f"<p>an {html.escape(mail.to)}<br>von {html.escape(mail.sender)}<br>{html.escape(mail.date)}</p>"
+        head = f"<p>an {html.escape(mail.to)}<br>von {html.escape(mail.sender)}<br>{html.escape(mail.sent())}</p>"
         return _page(html.escape(mail.subject), f"{head}{files}<pre>{html.escape(mail.text)}</pre>{links}{raw}")
 
     async def raw(request: Request) -> Response:

@@ -70,7 +70,7 @@ def _desks(count: int, cents: int) -> tuple[DemoResource, ...]:
 HUBS: tuple[DemoHub, ...] = (
     DemoHub(
         "polch", "RegioHub Polch @Viedel", "stadt-polch", "Stadt Polch (Beispiel)", "Bachstraße", "56751", "Polch",
-        "Haupteingang des ehemaligen Krankenhauses, Leser rechts neben der Tür", _LONG,
+        "Haupteingang des ehemaligen Krankenhauses, Lesegerät rechts neben der Tür", _LONG,
         (
             *_desks(4, 200),
             DemoResource("Foyer links", "event-space", 1500, "Bestuhlt 30 Personen", buffer_minutes=30),
@@ -81,13 +81,13 @@ HUBS: tuple[DemoHub, ...] = (
     ),
     DemoHub(
         "rieden", "RegioHub Rieden Altes Pfarrhaus", "og-rieden", "Ortsgemeinde Rieden (Beispiel)", "Kirchstraße",
-        "56745", "Rieden", "Eingang am Pfarrgarten, Leser links neben der Tür", _DAYTIME,
+        "56745", "Rieden", "Eingang am Pfarrgarten, Lesegerät links neben der Tür", _DAYTIME,
         (*_desks(3, 150), DemoResource("Besprechungsraum", "room", 800, "Für 8 Personen", buffer_minutes=15)),
         (DemoDoor(1, "Eingang"), DemoDoor(2, "Besprechungsraum", ("Besprechungsraum",))),
     ),
     DemoHub(
         "andernach", "RegioHub Andernach Stadthausgalerie", "stadt-andernach", "Stadt Andernach (Beispiel)",
-        "Stadthausgalerie", "56626", "Andernach", "Eingang in der Galerie, Leser am Pfosten", _LONG,
+        "Stadthausgalerie", "56626", "Andernach", "Eingang in der Galerie, Lesegerät am Pfosten", _LONG,
         (
             *_desks(6, 250),
             DemoResource("Seminarraum", "room", 1800, "Für 20 Personen, Beamer", buffer_minutes=15),
@@ -97,7 +97,7 @@ HUBS: tuple[DemoHub, ...] = (
     ),
     DemoHub(
         "bendorf", "RegioHub Bendorf Ideenkino", "stadt-bendorf", "Stadt Bendorf (Beispiel)", "Poststraße 10", "56170",
-        "Bendorf", "Kinoeingang an der Poststraße, Leser unter dem Vordach", _ALWAYS,
+        "Bendorf", "Kinoeingang an der Poststraße, Lesegerät unter dem Vordach", _ALWAYS,
         (
             *_desks(8, 200),
             DemoResource("Werkstattraum", "room", 1200, "Für 12 Personen, Werkbänke", buffer_minutes=15),
@@ -107,7 +107,7 @@ HUBS: tuple[DemoHub, ...] = (
     ),
     DemoHub(
         "mayen", "RegioHub Mayen MakerSpace", "stadt-mayen", "Stadt Mayen (Beispiel)", "Göbelstraße", "56727", "Mayen",
-        "Ladentür, Leser rechts neben dem Schaufenster", _LONG,
+        "Ladentür, Lesegerät rechts neben dem Schaufenster", _LONG,
         (*_desks(4, 200), DemoResource("MakerSpace", "room", 1500, "3-D-Druck und Robotik", buffer_minutes=15)),
         (DemoDoor(1, "Ladentür"), DemoDoor(2, "MakerSpace", ("MakerSpace",))),
     ),

@@ -51,7 +51,7 @@ def _missing(target: Path) -> list[str]:
 async def _take(house: House, target: Path) -> list[str]:
     async def visit(page: Page, view: tour.View) -> list[str]:
         await page.screenshot(path=target / f"{view.name}.png", full_page=True, animations="disabled")
-        return await checks.faults(page)
+        return await checks.faults(page, is_paper=view.is_paper)
 
     async with chromium.running() as browser:
         people = People(browser, house)

@@ -103,11 +103,12 @@ async def pay(tale: Tale) -> str:
     opened = await tale.member.post("/api/billing/v1/payments", body)
     answer = await tale.member.pay(opened["checkout_url"])
     check(answer.is_redirect, f"the payment page answered {answer.status_code}")
-    tale.booking = await until("confirmation", lambda: _with_status(tale, "confirmed"))
+    tale.booking = await until("confirmation", lambda: with_status(tale, "confirmed"))
     return f"{opened['amount_cents']} ct, confirmed at {tale.booking['confirmed_at']}"
 
 
-async def _with_status(tale: Tale, status: str) -> dict[str, Any] | None:
+async def with_status(tale: Tale, status: str) -> dict[str, Any] | None:
+    """The booking, once it has that status."""
     found: dict[str, Any] = await tale.member.get(tale.path)
     return found if found["status"] == status else None
 
@@ -159,7 +160,7 @@ async def open_door(tale: Tale) -> str:
 
 async def checked_in(tale: Tale) -> str:
     """The first opening checks in."""
-    tale.booking = await until("check-in", lambda: _with_status(tale, "checked_in"))
+    tale.booking = await until("check-in", lambda: with_status(tale, "checked_in"))
     return f"at {tale.booking['checked_in_at']}"
 
 

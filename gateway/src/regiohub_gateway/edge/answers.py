@@ -61,6 +61,14 @@ async def send_page(send: Send, body: bytes, *, problem: Problem, policy: str, r
     await _send(send, body, b"text/html; charset=utf-8", problem, policy=policy, request_id=request_id, https=https)
 
 
+async def send_redirect(send: Send, target: str, *, request_id: str, https: bool = False) -> None:
+    """Send a browser elsewhere (303)."""
+    headers: Headers = [(b"location", target.encode("ascii")), (b"content-length", b"0")]
+    sealed = secure(headers, policy=API_POLICY, request_id=request_id, https=https)
+    await send({"type": "http.response.start", "status": 303, "headers": sealed})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def _send(
     send: Send, body: bytes, kind: bytes, problem: Problem, *, policy: str, request_id: str, https: bool
 ) -> None:

@@ -18,6 +18,7 @@ from regiohub_gateway.edge import cookies
 from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, LoginFailed, Question
 from regiohub_gateway.edge.limits import Limiter, Rule, TooManyLogins
 from regiohub_gateway.edge.paths import AmbiguousPath, check_path
+from regiohub_gateway.edge.routes import is_link
 from regiohub_gateway.edge.seal import Broken, Seal
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
@@ -50,7 +51,7 @@ def safe_return(target: str) -> str:
         plain = check_path(path.encode(), query.encode()).removeprefix("/en")
     except (AmbiguousPath, UnicodeEncodeError):
         return "/"
-    is_a_page = not f"{plain}/".startswith(("/auth/", "/api/"))
+    is_a_page = is_link(path) or not f"{plain}/".startswith(("/auth/", "/api/"))
     return target if is_a_page and len(target) <= _MAX_RETURN else "/"
 
 

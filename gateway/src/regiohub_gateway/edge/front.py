@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,6 +10,7 @@ from regiohub_gateway.edge import cookies
 from regiohub_gateway.edge.answers import page_policy, secure, send_page, send_problem
 from regiohub_gateway.edge.csrf import SAFE, check_origin
 from regiohub_gateway.edge.headers import Headers, check_shape, client_address, value_of
+from regiohub_gateway.edge.hosts import Hosts, Misdirected
 from regiohub_gateway.edge.limits import AddressLimiter
 from regiohub_gateway.edge.paths import check_path
 from regiohub_gateway.edge.proxy import Caller, Proxy
@@ -28,6 +29,8 @@ _HIDDEN = ("/docs", "/openapi.json", "/internal")
 _WITHOUT_SESSION = ("/static/", "/healthz", "/readyz", "/metrics", "/auth/callback", _FROM_KEYCLOAK)
 # Probes and Prometheus ask the process itself; under the public name nobody needs them.
 _OPERATIONS = frozenset({"/healthz", "/readyz", "/metrics"})
+_INSIDE = _OPERATIONS | {_FROM_KEYCLOAK}
+"""What is asked for under an internal name; nothing else is there."""
 _UNCOUNTED = ("/static/", "/healthz", "/readyz", "/metrics")
 
 
@@ -54,7 +57,7 @@ class Front:
         self._origin, self._hops = settings.public_origin, settings.forwarded_hops
         login_origin = "/".join(settings.issuer.split("/")[:3])
         self._policy = page_policy([login_origin, settings.checkout_origin])
-        self._public_host = urlsplit(settings.public_origin).netloc.encode()
+        self._hosts = Hosts(settings.public_origin, settings.internal_names)
         self._https = settings.public_origin.startswith("https:")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,6 +99,7 @@ class Front:
     async def _route(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         check_shape(scope["headers"])
         path = check_path(scope["raw_path"].split(b"?")[0], scope["query_string"])
+        self._check_host(scope["headers"], path)
         if not path.startswith(_UNCOUNTED):
             await self._addresses.check(caller.address)
         if path.startswith("/api/"):
@@ -103,10 +107,17 @@ class Front:
         else:
             await self._page(scope, receive, send, path, caller)
 
+    def _check_host(self, headers: Headers, path: str) -> None:
+        if self._hosts.is_public(headers):
+            return
+        # Anybody can write an internal name into Host; through our own proxies it still comes from outside.
+        is_from_outside = self._hops > 0 and value_of(headers, b"x-forwarded-for") is not None
+        if is_from_outside or path not in _INSIDE or not self._hosts.is_internal(headers):
+            raise Misdirected
+
     async def _page(self, scope: Scope, receive: Receive, send: Send, path: str, caller: Caller) -> None:
         language, plain = _split_language(path)
-        is_public = value_of(scope["headers"], b"host") == self._public_host
-        if plain.startswith(_HIDDEN) or (plain in _OPERATIONS and is_public):
+        if plain.startswith(_HIDDEN) or (plain in _OPERATIONS and self._hosts.is_public(scope["headers"])):
             raise NotFound
         if scope["method"] not in SAFE and plain != _FROM_KEYCLOAK:
             check_origin(scope["headers"], self._origin)

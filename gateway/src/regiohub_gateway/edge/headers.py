@@ -53,6 +53,14 @@ def value_of(headers: Headers, name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
+def is_navigation(method: str, headers: Headers) -> bool:
+    """Return whether a person follows a link, rather than a program asking."""
+    accept = value_of(headers, b"accept") or b""
+    wants_page = b"text/html" in accept and b"json" not in accept
+    mode = value_of(headers, b"sec-fetch-mode") or b"navigate"
+    return method == "GET" and wants_page and mode == b"navigate"
+
+
 def content_length(headers: Headers) -> int | None:
     """Return the announced body size in bytes; raises ``BadRequest`` if it is no number."""
     value = value_of(headers, b"content-length")

@@ -7,13 +7,13 @@ from regiohub_shared.problem import BadRequest
 _SEGMENT_BYTES = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@%-]*")
 _ESCAPE = re.compile(rb"%(..?)?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_QUERY_BYTES = re.compile(rb"[\x21-\x7e]*")
+_QUERY_BYTES = re.compile(rb"(?:[\x21-\x24\x26-\x7e]|%[0-9A-Fa-f]{2})*+")
 MAX_PATH = 2048
 MAX_QUERY = 8192
 
 
 class AmbiguousPath(BadRequest):
-    """A path that could mean two things: dot segments, double slashes, escaped separators."""
+    """A path that could mean two things: dot segments, double slashes, escaped separators, half escapes."""
 
     type, title = "ambiguous-path", "This path is not allowed"
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import httpx
 import structlog
@@ -11,10 +12,17 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
 from regiohub_gateway.edge import cookies
-from regiohub_gateway.edge.answers import API_POLICY, secure
+from regiohub_gateway.edge.answers import API_POLICY, secure, send_redirect
 from regiohub_gateway.edge.csrf import check_api
-from regiohub_gateway.edge.headers import Headers, content_length, request_headers, response_headers, value_of
-from regiohub_gateway.edge.routes import Route, find_route
+from regiohub_gateway.edge.headers import (
+    Headers,
+    content_length,
+    is_navigation,
+    request_headers,
+    response_headers,
+    value_of,
+)
+from regiohub_gateway.edge.routes import Route, find_route, is_link
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest, Problem, SlowBody, TooLarge, Unauthorized
@@ -87,6 +95,9 @@ class Proxy:
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, route: Route, caller: Caller) -> int:
         authorization = await self._authorization(scope["method"], scope["headers"], route)
+        here = f"/api/{route.service}{route.path}"
+        if authorization is None and is_link(here) and is_navigation(scope["method"], scope["headers"]):
+            return await self._to_login(here, scope["query_string"].decode("ascii"), send, caller)
         body = await _read_body(receive, scope["headers"], route.max_body)
         headers = request_headers(
             scope["headers"], authorization=authorization, client_ip=caller.address, request_id=caller.request_id
@@ -103,6 +114,13 @@ class Proxy:
             for task in (work, leaving):
                 task.cancel()
             await asyncio.gather(work, leaving, return_exceptions=True)
+
+    async def _to_login(self, here: str, query: str, send: Send, caller: Caller) -> int:
+        """Send a person to the login and back, in the language that the link asks for."""
+        login = "/en/auth/login" if "lang=en" in query.split("&") else "/auth/login"
+        target = f"{login}?return_to={quote(f'{here}?{query}' if query else here, safe='')}"
+        await send_redirect(send, target, request_id=caller.request_id, https=self._origin.startswith("https:"))
+        return 303
 
     async def _authorization(self, method: str, headers: Headers, route: Route) -> bytes | None:
         bearer = value_of(headers, b"authorization")
@@ -126,12 +144,13 @@ class Proxy:
         base, _ = self._targets[route.service]
         query = scope["query_string"].decode("ascii")
         timeout = {"connect": 1.0, "read": route.first_byte_s}
+        url = f"{base}{route.path}?{query}" if query else f"{base}{route.path}"
         return httpx.Request(
             scope["method"],
-            f"{base}{route.path}?{query}" if query else f"{base}{route.path}",
+            url,
             headers=headers,
             content=body,
-            extensions={"timeout": timeout},
+            extensions={"timeout": timeout, "target": _target(url)},
         )
 
     async def _answer(self, request: httpx.Request, route: Route, send: Send, caller: Caller) -> int:
@@ -151,6 +170,11 @@ class Proxy:
             finally:
                 await response.aclose()
         return response.status_code
+
+
+def _target(url: str) -> bytes:
+    """Return what follows the host, byte for byte: httpx would repair it."""
+    return b"/" + url.split("/", 3)[3].encode("ascii")
 
 
 async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from regiohub_shared.problem import MethodNotAllowed, NotFound
 
 _PREFIX = re.compile(r"/api/(booking|access|billing)(/.+)")
+_LINK = re.compile(r"/api/billing/v1/(documents/[^/]+|exports/[^/]+/file)")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 MIB = 1024 * 1024
 
@@ -20,6 +21,11 @@ class Route:
     total_s: float = 15.0
     max_body: int = MIB
     takes_session: bool = True
+
+
+def is_link(path: str) -> bool:
+    """Return whether our pages link to it: a person opens it like a page, and may have to log in first."""
+    return _LINK.fullmatch(path) is not None
 
 
 def find_route(method: str, path: str) -> Route:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from regiohub_gateway.edge.exact import ExactTransport
 from regiohub_shared.problem import Unavailable
 
 _FAILURES = (httpx.TransportError, TimeoutError)
@@ -81,7 +81,7 @@ class Upstream(httpx.AsyncBaseTransport):
     ) -> None:
         """``transport`` replaces the network in tests."""
         self.base_url = base_url.rstrip("/")
-        self._transport = transport or AiohttpTransport(client=_new_session, verify=True)
+        self._transport = transport or ExactTransport(client=_new_session, verify=True)
         self._slots = asyncio.Semaphore(concurrent)
         self.breaker = Breaker(lambda: asyncio.get_running_loop().time())
 

@@ -71,12 +71,10 @@ class Api:
             raise
 
     async def items(self, service: str, path: str, **query: Any) -> list[Any]:
-        """Return all items of a list, page by page; a bare array counts as one page."""
+        """Return all items of a list, page by page."""
         found: list[Any] = []
         for _ in range(MAX_PAGES):
             page = await self.get(service, path, **query)
-            if isinstance(page, list):
-                return page
             found += page["items"]
             if not page.get("next"):
                 break

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from regiohub_gateway.web import render
 from regiohub_gateway.web.api import Refused
 from regiohub_gateway.web.forms import LoginNeeded
+from regiohub_gateway.web.returns import way_back
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import NotFound, Problem
 
@@ -38,7 +39,7 @@ def install(app: FastAPI) -> None:
         return _page(request, NotFound())
 
     async def on_login(request: Request, _error: Exception) -> Response:
-        return to_login(request)
+        return await to_login(request)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)
@@ -47,13 +48,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def to_login(request: Request) -> RedirectResponse:
+async def to_login(request: Request) -> RedirectResponse:
     """Send to the login and back; a form that was sent comes back as its page."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    language = render.language_of(request)
-    here = render.link(language, request.scope["raw_path"].decode("ascii")) + query
-    target = render.link(language, "/auth/login")
-    return RedirectResponse(f"{target}?return_to={quote(here, safe='')}", 303)
+    target = render.link(render.language_of(request), "/auth/login")
+    return RedirectResponse(f"{target}?return_to={quote(await way_back(request), safe='')}", 303)
 
 
 def _wants_html(request: Request) -> bool:
@@ -72,7 +70,7 @@ async def _on_refused(request: Request, error: Exception) -> Response:
     """A service said no, and the page had no better use for it."""
     assert isinstance(error, Refused)  # noqa: S101 - narrows the type; cannot fail
     if error.status == 401:
-        return to_login(request)
+        return await to_login(request)
     values = _values(error.status, error.type, error.detail, error.retry_after)
     return render.page(request, "problem", status=error.status, request_id=request.state.request_id, **values)
 

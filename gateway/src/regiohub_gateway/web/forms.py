@@ -9,9 +9,15 @@ from uuid import UUID
 from fastapi import Request
 
 from regiohub_gateway.visitor import SessionBusy, Visitor
+from regiohub_gateway.web import moments
 from regiohub_shared.problem import BadRequest, Forbidden, NotFound, Problem
 
 _SLUG = re.compile(r"[a-z0-9-]{1,64}")
+# Not ``isdigit``: that is also true of ²; and ``int`` refuses digits by the thousand in its own way.
+_WHOLE, _EUROS, _CENTS = (re.compile(pattern) for pattern in (r"[0-9]{1,9}", r"[0-9]{1,6}", r"[0-9]{0,2}"))
+
+_MOST_CENTS = 1_000_000
+"""The highest price per hour that booking takes."""
 
 
 class FormOutdated(Forbidden):
@@ -53,31 +59,35 @@ class Form:
             self.errors[name] = "form.too_long"
         return value
 
+    def lines(self, name: str, *, longest: int) -> str:
+        """Return an optional text of several lines, as it was written."""
+        value = self.values.get(name, "").replace("\r\n", "\n").strip()[: longest + 1]
+        if len(value) > longest:
+            self.errors[name] = "form.too_long"
+        return value
+
     def whole(self, name: str, *, low: int, high: int) -> int:
         """Return a whole number; ``low`` when it is wrong."""
-        value = self.values.get(name, "").strip()
-        if value.isascii() and value.isdigit() and low <= int(value) <= high:
-            return int(value)
-        self.errors[name] = "form.number"
-        return low
+        value = whole_number(self.values.get(name, "").strip(), low=low, high=high)
+        if value is None:
+            self.errors[name] = "form.number"
+        return low if value is None else value
 
     def cents(self, name: str) -> int:
         """Return euros as cents: ``12``, ``12,5`` and ``12.50`` are read, by digits and not by floats."""
         euros, _, rest = self.values.get(name, "").strip().replace(",", ".").partition(".")
-        if (
-            euros.isascii()
-            and euros.isdigit()
-            and len(euros) <= 6
-            and (rest == "" or (rest.isdigit() and len(rest) <= 2))
-        ):
-            return int(euros) * 100 + int(rest.ljust(2, "0") or 0)
-        self.errors[name] = "form.money"
-        return 0
+        if not _EUROS.fullmatch(euros) or not _CENTS.fullmatch(rest):
+            self.errors[name] = "form.money"
+            return 0
+        cents = int(euros) * 100 + int(rest.ljust(2, "0"))
+        if cents > _MOST_CENTS:
+            self.errors[name] = "form.money"
+        return cents
 
     def day(self, name: str) -> date | None:
         """Return a date, or None when it is none."""
         try:
-            return date.fromisoformat(self.values.get(name, ""))
+            return moments.read_day(self.values.get(name, ""))
         except ValueError:
             self.errors[name] = "form.date"
             return None
@@ -85,7 +95,7 @@ class Form:
     def clock(self, name: str) -> time | None:
         """Return a wall time, or None when it is none."""
         try:
-            return time.fromisoformat(self.values.get(name, "")).replace(second=0, microsecond=0, tzinfo=None)
+            return moments.read_clock(self.values.get(name, ""))
         except ValueError:
             self.errors[name] = "form.time"
             return None
@@ -107,6 +117,11 @@ class Form:
         if not value.isascii() or not value.isprintable() or not 0 < len(value) < 100:
             raise BadRequest("the form has no version")
         return value
+
+
+def whole_number(value: str, *, low: int, high: int) -> int | None:
+    """Return the number that somebody typed, or None when it is none or out of range."""
+    return int(value) if _WHOLE.fullmatch(value) and low <= int(value) <= high else None
 
 
 async def read_form(request: Request) -> Form:

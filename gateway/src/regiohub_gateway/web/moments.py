@@ -1,13 +1,17 @@
 """Times as people in the hub read them: wall time of Europe/Berlin, written in the page's language."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
 
+from regiohub_shared.clock import FIRST_YEAR, LAST_YEAR
+
 ZONE = ZoneInfo("Europe/Berlin")
 _LOCALES = {"de": "de_DE", "en": "en_GB"}
 _DATE = {"de": "EEE, dd.MM.yyyy", "en": "EEE d MMM yyyy"}
+_LONGEST = 40
 
 
 class NoSuchTime(ValueError):
@@ -28,6 +32,37 @@ def parse(value: str) -> datetime:
     return datetime.fromisoformat(value).astimezone(ZONE)
 
 
+def read_day(value: str) -> date:
+    """Return the date that somebody typed; raises ``ValueError``."""
+    return of_our_time(date.fromisoformat(_short(value)))
+
+
+def read_clock(value: str) -> time:
+    """Return the wall time that somebody typed, in whole minutes; raises ``ValueError``."""
+    return time.fromisoformat(_short(value)).replace(second=0, microsecond=0, tzinfo=None)
+
+
+def read_moment(value: str) -> datetime:
+    """Return a moment that a browser sent as local wall time; raises ``ValueError``."""
+    return of_our_time(datetime.fromisoformat(_short(value))).astimezone(ZONE)
+
+
+_Day = TypeVar("_Day", date, datetime)
+
+
+def of_our_time(day: _Day) -> _Day:
+    """Return it if the services take it too; raises ``ValueError``."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError("this year is too far away")
+    return day
+
+
+def _short(value: str) -> str:
+    if len(value) > _LONGEST:
+        raise ValueError("too long for a time")
+    return value
+
+
 def local(day: date, clock: time) -> datetime:
     """Return the moment that a person in the hub means; raises :class:`NoSuchTime` or :class:`TwoSuchTimes`."""
     first, second = (datetime.combine(day, clock, ZONE).replace(fold=fold) for fold in (0, 1))
@@ -41,6 +76,16 @@ def local(day: date, clock: time) -> datetime:
 def after(start: datetime, minutes: int) -> datetime:
     """Return the moment that many real minutes later, as local wall time."""
     return (start.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(ZONE)
+
+
+def minutes_between(start: datetime, end: datetime) -> int:
+    """Return real minutes, also over a change of the clocks."""
+    return int((end.astimezone(UTC) - start.astimezone(UTC)).total_seconds() // 60)
+
+
+def over_the_gap(day: date, clock: time) -> datetime:
+    """Return the moment at which a clock that nobody had put forward would show this time."""
+    return datetime.combine(day, clock, ZONE).astimezone(UTC).astimezone(ZONE)
 
 
 def next_step(now: datetime, minutes: int = 30) -> datetime:

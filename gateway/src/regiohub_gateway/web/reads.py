@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Api, Refused
 from regiohub_shared.problem import Problem, Unavailable
 
 Json = dict[str, Any]
+_SHORTEST = 5
+"""Minutes: booking takes the shortest that each room allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,17 @@ class HubOffers:
     def desks(self) -> list[Offer]:
         """The desks among them."""
         return [offer for offer in self.offers or [] if offer.kind == "desk"]
+
+
+@dataclass(frozen=True, slots=True)
+class HubFree:
+    """The first slot in which a hub has something free; ``are_desks`` tells whether only desks are meant."""
+
+    hub: Json
+    start: datetime | None = None
+    end: datetime | None = None
+    offers: tuple[Offer, ...] = ()
+    are_desks: bool = False
 
 
 async def list_hubs(api: Api) -> list[Json]:
@@ -72,6 +86,37 @@ async def offers_by_hub(api: Api, hubs: list[Json], start: datetime, end: dateti
     only = hubs[0]["slug"] if len(hubs) == 1 else ""
     verdicts, kinds = await asyncio.gather(list_verdicts(api, start, end, only), list_kinds(api, hubs))
     return [_of_hub(hub, verdicts, kinds) for hub in hubs]
+
+
+async def desks_first(api: Api, hubs: list[Json], minutes: int = 120) -> list[HubFree]:
+    """Return where each hub has its first desks, cut to what is left; without a desk the first of anything."""
+    asked: Json = {"minutes": minutes, "at_least": _SHORTEST}
+    desks = await _first_free(api, hubs, kind="desk", **asked)
+    rest = [hub for hub in hubs if hub["slug"] not in desks]
+    others = await _first_free(api, rest, **asked) if rest else {}
+    return [desks.get(hub["slug"]) or others.get(hub["slug"]) or HubFree(hub) for hub in hubs]
+
+
+async def next_by_hub(api: Api, hubs: list[Json], after: datetime, minutes: int) -> dict[str, HubFree]:
+    """Return where these hubs are free next for that long; where they are not, at least for a while."""
+    asked: Json = {"after": after.isoformat(), "minutes": minutes}
+    found = await _first_free(api, hubs, **asked)
+    rest = [hub for hub in hubs if hub["slug"] not in found]
+    return found | (await _first_free(api, rest, at_least=_SHORTEST, **asked) if rest else {})
+
+
+async def _first_free(api: Api, hubs: list[Json], **asked: Any) -> dict[str, HubFree]:
+    by_slug = {hub["slug"]: hub for hub in hubs}
+    only = hubs[0]["slug"] if len(hubs) == 1 else ""
+    items = await api.items("booking", "/v1/next-free", hub=only, **asked)
+    found = [item for item in items if item["hub"] in by_slug and item["offers"]]
+    return {item["hub"]: _hub_free(by_slug[item["hub"]], item, asked.get("kind", "")) for item in found}
+
+
+def _hub_free(hub: Json, item: Json, kind: str) -> HubFree:
+    offers = [_offer(slot | {"hub": hub["slug"]}, kind) for slot in item["offers"]]
+    cheapest = tuple(sorted(offers, key=lambda offer: offer.gross_cents))
+    return HubFree(hub, moments.parse(item["start"]), moments.parse(item["end"]), cheapest, kind == "desk")
 
 
 def _of_hub(hub: Json, verdicts: list[Json], kinds: dict[str, str]) -> HubOffers:
@@ -116,6 +161,22 @@ async def active_grants(api: Api) -> list[Json]:
     """Return the visitor's door rights that open something now or later, the next one first."""
     found = [grant for grant in await api.items("access", "/v1/grants") if grant["status"] == "active"]
     return sorted(found, key=lambda grant: grant["starts_at"] or "")
+
+
+async def bookings_of_pins(api: Api, hub: str, pins: list[Json]) -> dict[str, Json]:
+    """Return the bookings that these PINs belong to by id, from the day lists; nothing while booking is away."""
+    # The middle of a PIN's window lies within the booking, its edges need not.
+    days = {_middle(pin).date().isoformat() for pin in pins}
+    try:
+        lists = await asyncio.gather(*(api.items("booking", f"/v1/hubs/{hub}/bookings", date=day) for day in days))
+    except (Refused, Unavailable):
+        return {}
+    return {booking["id"]: booking for bookings in lists for booking in bookings}
+
+
+def _middle(pin: Json) -> datetime:
+    start, end = moments.parse(pin["starts_at"]), moments.parse(pin["ends_at"])
+    return start + (end - start) / 2
 
 
 async def _optional(api: Api, service: str, path: str, booking_id: str) -> list[Json] | None:

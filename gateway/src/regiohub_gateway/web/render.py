@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from babel.numbers import format_currency
 from fastapi import Request
@@ -17,6 +18,8 @@ from regiohub_shared.ids import new_id
 from regiohub_shared.money import format_eur
 
 _FOLDER = Path(__file__).parent / "templates"
+UNSENT = "unsent"
+"""In a page's address: its form came after the login had ended, and went nowhere."""
 
 
 def _environment() -> Environment:
@@ -63,6 +66,8 @@ def _context(language: str, visitor: Visitor | None, path: str, query: str = "")
         "day": lambda value: moments.show_date(_as_day(value), language),
         "clock": lambda value: moments.show_time(_as_time(value), language),
         "span": lambda start, end: moments.show_span(_as_time(start), _as_time(end), language),
+        "book_url": lambda resource, start, end: link(language, f"/book?{slot_query(start, end, resource=resource)}"),
+        "find_url": lambda hub, start, end: link(language, f"/find?{slot_query(start, end, hub=hub)}"),
         "visitor": visitor,
         "csrf": visitor.csrf if visitor else "",
         "here": link(language, path) + query,
@@ -70,6 +75,7 @@ def _context(language: str, visitor: Visitor | None, path: str, query: str = "")
         "other_url": link(other, path) + query,
         "path": path,
         "is_demo": False,
+        "is_unsent": False,
         "lengths_named": lambda lengths, chosen: _lengths(lengths, chosen, language),
     }
 
@@ -96,12 +102,21 @@ def _as_time(value: str | datetime) -> datetime:
     return moments.parse(value) if isinstance(value, str) else value
 
 
+def slot_query(start: str | datetime, end: str | datetime, **what: str) -> str:
+    """Return the part of an address that asks for a slot."""
+    first = _as_time(start).astimezone(moments.ZONE)
+    minutes = moments.minutes_between(first, _as_time(end))
+    when = {"date": first.date().isoformat(), "time": first.strftime("%H:%M"), "minutes": str(minutes)}
+    return urlencode(what | when | ({"fold": "1"} if first.fold else {}))
+
+
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page; ``template`` without folder and ending."""
     query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
     path = request.scope["raw_path"].decode("ascii")
     context = _context(language_of(request), request.state.visitor, path, query)
     context["is_demo"] = request.app.state.settings.environment == "dev"
+    context["is_unsent"] = request.method == "GET" and UNSENT in request.query_params
     return HTMLResponse(_ENV.get_template(f"{template}.html").render(context | values), status_code=status)
 
 

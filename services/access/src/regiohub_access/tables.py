@@ -254,8 +254,7 @@ class Delivery(Base, OutboxDelivery, table=True):
     __tablename__ = "outbox_delivery"
     __table_args__ = (
         Index(
-            "ix_outbox_delivery_due", "subscriber", "next_at",
-            postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
+            "ix_outbox_delivery_due", "subscriber", "next_at", postgresql_where=text("delivered_at IS NULL"),
         ),
     )  # fmt: skip
 

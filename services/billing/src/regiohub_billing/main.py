@@ -9,20 +9,19 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from regiohub_billing.api import clearing, exports, internal, payments, sellers
+from regiohub_billing.api.deps import BookingClient
+from regiohub_billing.providers.port import Provider
+from regiohub_billing.repo import bookings, calls
+from regiohub_billing.settings import Settings
+from regiohub_billing.usecases.rendering import Renderer
+from regiohub_billing.wiring import booking_http, make_provider
 from regiohub_shared.auth.verifier import Verifier
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.web.app import AppSpec, create_app
 from regiohub_shared.web.health import Check, outbox_check
-
-from .api import clearing, exports, internal, payments, sellers
-from .api.deps import BookingClient
-from .providers.port import Provider
-from .repo import bookings, calls
-from .settings import Settings
-from .usecases.rendering import Renderer
-from .wiring import booking_http, make_provider
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

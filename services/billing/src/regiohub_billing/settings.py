@@ -16,7 +16,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BILLING_", populate_by_name=True)
 
     client_id: str = "regiohub-billing"
-    booking_url: str = "http://127.0.0.1:8101"
+    booking_url: str = "http://localhost:8001"
     """Where billing reaches the booking service (facts out, one read of a booking in)."""
     stripe_api_base: str = Field(default="https://api.stripe.com", validation_alias=_names("STRIPE_API_BASE"))
     stripe_api_key: SecretStr = Field(default=SecretStr(""), validation_alias=_names("STRIPE_API_KEY"))
@@ -27,3 +27,5 @@ class Settings(ServiceSettings):
     """Where the provider sends the member back after paying, on ``public_origin``."""
     cancel_path: str = "/bookings/{booking_id}/pay"
     """Where it sends them when they give up."""
+    booking_path: str = "/bookings/{booking_id}"
+    """The member's page of a booking on the gateway; documents lead back to it (English: behind ``/en``)."""

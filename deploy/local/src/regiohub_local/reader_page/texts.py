@@ -5,7 +5,10 @@ from collections.abc import Mapping
 REASONS: Mapping[str, tuple[str, str]] = {
     "granted": ("Die Buchung passt zu Tür und Zeit.", "The booking fits this door and time."),
     "malformed": ("Das ist kein gültiger RegioHub-Türschlüssel.", "This is not a valid RegioHub door key."),
-    "unknown_key": ("Der Leser kennt den Aussteller-Schlüssel nicht.", "The reader does not know the issuer's key."),
+    "unknown_key": (
+        "Das Lesegerät kennt den Aussteller-Schlüssel nicht.",
+        "The reader does not know the issuer's key.",
+    ),
     "tampered": ("Der Türschlüssel wurde verändert.", "The door key was tampered with."),
     "foreign_issuer": ("Der Türschlüssel stammt aus einem anderen System.", "The door key is from another system."),
     "wrong_holder_key": (
@@ -19,22 +22,22 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "revoked": ("Die Berechtigung wurde widerrufen.", "The right to enter was revoked."),
     "replayed": ("Dieser Code wurde schon benutzt.", "This code has been used already."),
     "stale": ("Der Code ist zu alt. Bitte einen frischen zeigen.", "The code is too old. Please show a fresh one."),
-    "clock": ("Eine Uhr geht falsch (Leser oder Telefon).", "A clock is wrong (reader or phone)."),
+    "clock": ("Eine Uhr geht falsch (Lesegerät oder Telefon).", "A clock is wrong (reader or phone)."),
     "pin_unknown": ("Diese PIN ist hier nicht bekannt.", "This PIN is not known here."),
     "pin_paused": (
         "Zu viele falsche PINs: Das Tastenfeld macht Pause. Der QR-Code geht weiter.",
         "Too many wrong PINs: the keypad pauses. The QR code still works.",
     ),
-    "unknown_door": ("Diese Tür gehört nicht zu diesem Leser.", "This door is not one of this reader."),
+    "unknown_door": ("Diese Tür gehört nicht zu diesem Lesegerät.", "This door is not one of this reader."),
     "reader_fault": (
-        "Der Leser konnte die Entscheidung nicht speichern.",
+        "Das Lesegerät konnte die Entscheidung nicht speichern.",
         "The reader could not store the decision.",
     ),
     # What the page itself has to say: nothing reached the reader.
     "no_code": ("Im Bild wurde kein QR-Code gefunden.", "No QR code was found in the picture."),
     "no_picture": ("Die Datei ist kein lesbares Bild oder zu groß.", "The file is no readable picture or too large."),
     "nothing": ("Es wurde nichts vorgezeigt.", "Nothing was shown."),
-    "reader_away": ("Der Leser antwortet nicht.", "The reader does not answer."),
+    "reader_away": ("Das Lesegerät antwortet nicht.", "The reader does not answer."),
 }
 _WORDS: Mapping[str, tuple[str, str]] = {
     "lang": ("de", "en"),
@@ -44,10 +47,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "Simulierte Tür: Diese Seite ersetzt die Technik an der Tür.",
         "Simulated door: this page stands in for the hardware at the door.",
     ),
-    "title": ("Leser", "Reader"),
+    "title": ("Lesegerät", "Reader"),
     "choose": ("Tür wählen", "Choose a door"),
     "no_doors": (
-        "Der Leser kennt noch keine Türen: Er hat noch nicht abgeglichen.",
+        "Das Lesegerät kennt noch keine Türen: Es hat noch nicht abgeglichen.",
         "The reader knows no doors yet: it has not synced.",
     ),
     "door": ("Tür", "Door"),
@@ -69,7 +72,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "pin": ("PIN eintippen", "Type a PIN"),
     "pin_label": ("PIN", "PIN"),
     "pin_go": ("PIN prüfen", "Check the PIN"),
-    "state": ("Zustand des Lesers", "State of the reader"),
+    "state": ("Zustand des Lesegeräts", "State of the reader"),
     "last_sync": ("Letzter Abgleich", "Last sync"),
     "never": ("noch nie", "never"),
     "sync_error": ("Abgleich gestört", "Sync disturbed"),
@@ -78,7 +81,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "no": ("nein", "no"),
     "pending": ("Noch nicht gemeldete Ereignisse", "Events not yet reported"),
     "pins": ("Gespeicherte PINs", "PINs stored"),
-    "log": ("Protokoll des Lesers", "The reader's log"),
+    "log": ("Protokoll des Lesegeräts", "The reader's log"),
     "log_empty": ("Noch keine Ereignisse.", "No events yet."),
     "when": ("Zeit", "Time"),
     "how": ("Womit", "By"),

@@ -228,6 +228,23 @@ def settle_refund(books: Books, refund_id: str, status: str) -> Json:
     return changed
 
 
+def open_dispute(books: Books, payment_intent: str) -> Json:
+    """The payer's bank takes a payment back; what that does to the balance is left out."""
+    of = _charge_of(books, {"payment_intent": payment_intent})
+    opened = books.rows.add(objects.dispute(of, now=books.second))
+    books.rows.put(of | {"disputed": True})
+    books.emit("charge.dispute.created", opened)
+    return opened
+
+
+def close_dispute(books: Books, dispute_id: str, status: str) -> Json:
+    """Let the bank decide for the seller (``won``) or the payer (``lost``)."""
+    found = books.get("dispute", dispute_id, "dispute")
+    closed = books.rows.put(found | {"status": status})
+    books.emit("charge.dispute.closed", closed, {"status": found["status"]})
+    return closed
+
+
 def run_due_jobs(books: Books) -> int:
     """Do what has come due and return how many jobs that was."""
     due: list[tuple[int, str, str, str]] = books.rows.sql.execute(

@@ -21,6 +21,22 @@ class Settlement(BaseModel):
     status: Literal["succeeded", "failed"]
 
 
+class Opening(BaseModel):
+    """Which payment a payer's bank takes back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    payment_intent: str
+
+
+class Verdict(BaseModel):
+    """How a dispute ends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["won", "lost"]
+
+
 @router.get("/switches")
 async def read_switches(sandbox: SandboxDep) -> Switches:
     """Return all switches."""
@@ -45,6 +61,30 @@ async def settle_refund(refund_id: str, settlement: Settlement, sandbox: Sandbox
     settled = await sandbox.store.run(act)
     sandbox.bell.set()
     return settled
+
+
+@router.post("/disputes")
+async def open_dispute(opening: Opening, sandbox: SandboxDep) -> Json:
+    """Let the payer's bank take a payment back."""
+
+    def act(rows: Rows) -> Json:
+        return objects.public(books.open_dispute(sandbox.books(rows), opening.payment_intent))
+
+    opened = await sandbox.store.run(act)
+    sandbox.bell.set()
+    return opened
+
+
+@router.post("/disputes/{dispute_id}")
+async def close_dispute(dispute_id: str, verdict: Verdict, sandbox: SandboxDep) -> Json:
+    """Let a dispute end now."""
+
+    def act(rows: Rows) -> Json:
+        return objects.public(books.close_dispute(sandbox.books(rows), dispute_id, verdict.status))
+
+    closed = await sandbox.store.run(act)
+    sandbox.bell.set()
+    return closed
 
 
 @router.post("/events/{event_id}/deliver")

@@ -220,6 +220,30 @@ def refund(params: Json, of: Json, *, amount: int, status: str, now: int) -> Jso
     } | ({"pending_reason": "processing"} if status == "pending" else {})
 
 
+def dispute(of: Json, *, now: int) -> Json:
+    """The payer's bank takes a charge back."""
+    return {
+        "id": new_id("dp"),
+        "object": "dispute",
+        "amount": of["amount"],
+        "balance_transactions": [],
+        "charge": of["id"],
+        "created": now,
+        "currency": of["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": now + 7 * 24 * 3600, "has_evidence": False, "past_due": False, "submission_count": 0,
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": of["payment_intent"],
+        "reason": "fraudulent",
+        "status": "needs_response",
+    }  # fmt: skip
+
+
 def balance_transaction(source: Json, *, amount: int, kind: str, now: int) -> Json:
     """A line of the account's balance; only charges carry a fee, and Stripe keeps it at a refund."""
     fee = (amount * _FEE_PER_MILLE + 500) // 1000 + _FEE_FIXED_CENTS if kind == "charge" else 0

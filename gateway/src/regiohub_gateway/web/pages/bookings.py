@@ -1,6 +1,7 @@
 """A member's own bookings: list, detail, pay, wait for the payment, cancel."""
 
 import asyncio
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
@@ -18,6 +19,9 @@ router = APIRouter(include_in_schema=False)
 _LANGUAGE = "__Host-rh-lang"
 """Brings people back from the checkout in their language: its way back knows only one address."""
 _FAILED = frozenset({"failed", "expired"})
+_ENDED = frozenset({"rejected", "expired", "cancelled", "completed", "no_show"})
+_HUB = frozenset({"operator", "closure"})
+"""Who called it off, where it was not the member."""
 
 
 class UnknownCheckout(Unavailable):
@@ -55,15 +59,24 @@ async def detail_page(request: Request, booking_id: str) -> Response:
         if not is_away(error) or await find_grant(api, booking_id) is None:
             raise
         return go(request, f"/key/{booking_id}")
-    hub, grant, documents, payments = await asyncio.gather(
-        api.get("booking", f"/v1/hubs/{booking['hub']}"),
-        grant_of(api, booking_id), documents_of(api, booking_id), payments_of(api, booking_id),
-    )  # fmt: skip
+    hub, (grant, documents, payments) = await asyncio.gather(
+        api.get("booking", f"/v1/hubs/{booking['hub']}"), _of_member(api, booking)
+    )
     return page(
         request, "booking", booking=booking, hub=hub, grant=grant, documents=documents, payments=payments,
+        is_own=booking["is_own"], by_hub=booking["cancelled_by"] in _HUB, ended=booking["status"] in _ENDED,
         can_cancel=_can_cancel(booking), opens=booking["status"] in {"confirmed", "checked_in"},
-        paid="paid" in request.query_params and booking["status"] == "confirmed",
+        done=_done(request.query_params, booking), has_paid=_has_paid(payments),
     )  # fmt: skip
+
+
+async def _of_member(api: Api, booking: Json) -> tuple[Json | None, list[Json] | None, list[Json] | None]:
+    """Return grant, documents and payments; nobody but the member gets them, so no other visitor waits for them."""
+    if not booking["is_own"]:
+        return None, None, None
+    return await asyncio.gather(
+        grant_of(api, booking["id"]), documents_of(api, booking["id"]), payments_of(api, booking["id"])
+    )
 
 
 @router.get("/bookings/{booking_id}/pay")
@@ -78,7 +91,7 @@ async def pay_page(request: Request, booking_id: str) -> Response:
     if booking["status"] in {"confirmed", "checked_in", "completed"}:
         return go(request, f"/bookings/{booking_id}")
     payments = await payments_of(api, booking_id)
-    form = Form(values={"name": visitor.name, "country": "DE"}, lists={})
+    form = Form(values={"name": visitor.name, "country": "DE"} | _known_buyer(payments), lists={})
     return _pay(request, booking, form, payments, None)
 
 
@@ -144,8 +157,7 @@ async def cancel(request: Request, booking_id: str) -> Response:
 
 async def send_cancel(api: Api, booking_id: str, form: Form) -> None:
     """Ask booking to cancel the version that the form showed."""
-    headers = {"if-match": form.etag(), "idempotency-key": form.key()}
-    await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers=headers)
+    await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers={"if-match": form.etag()})
 
 
 def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None) -> Response:
@@ -157,7 +169,7 @@ def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None)
 
 
 def _pay(request: Request, booking: Json, form: Form, payments: list[Json] | None, refused: Refused | None) -> Response:
-    left = _minutes_left(booking)
+    left = minutes_left(booking)
     payable = booking["status"] == "held" and left > 0
     tried = bool(payments) and not any(payment.get("paid_cents") for payment in payments or [])
     status = refused.status if refused else 422 if form.errors else 200 if payable else 409
@@ -204,7 +216,13 @@ def _read_buyer(form: Form) -> dict[str, str]:
     return buyer | {"country": country}
 
 
-def _minutes_left(booking: Json) -> int:
+def _known_buyer(payments: list[Json] | None) -> dict[str, str]:
+    """Return what the last try said, so that nobody has to write it again."""
+    return next((dict(payment["buyer"]) for payment in reversed(payments or []) if payment.get("buyer")), {})
+
+
+def minutes_left(booking: Json) -> int:
+    """Return how long a hold is still kept, in whole minutes."""
     if not booking.get("hold_until"):
         return 0
     return max(0, int((moments.parse(booking["hold_until"]) - now()).total_seconds() // 60))
@@ -220,6 +238,16 @@ def _is_ahead(booking: Json) -> bool:
 def _can_cancel(booking: Json) -> bool:
     """Return whether the button makes sense; booking decides."""
     return booking["status"] in {"requested", "held", "confirmed"} and moments.parse(booking["starts_at"]) > now()
+
+
+def _done(query: Mapping[str, str], booking: Json) -> str:
+    """Return what has just been done, as the way here says and the booking bears out."""
+    return next((step for step in ("paid", "booked") if step in query and booking["status"] == "confirmed"), "")
+
+
+def _has_paid(payments: list[Json] | None) -> bool | None:
+    """Return whether money arrived, or None while nobody can tell."""
+    return None if payments is None else any(payment.get("paid_cents") for payment in payments)
 
 
 def _has_failed(payments: list[Json] | None) -> bool:

@@ -1,6 +1,7 @@
 """For people who keep a town's books: what waits, what was handed over, what does not match."""
 
 import asyncio
+from datetime import date
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -8,7 +9,7 @@ from fastapi.responses import Response
 from regiohub_gateway.visitor import Visitor
 from regiohub_gateway.web.api import Refused, api_of
 from regiohub_gateway.web.forms import known_id, known_slug, read_form, visitor_of
-from regiohub_gateway.web.reads import find_operator_names, operator_names
+from regiohub_gateway.web.reads import Json, find_operator_names, operator_names
 from regiohub_gateway.web.render import go, page
 from regiohub_shared.problem import BadRequest, Forbidden, NotFound
 
@@ -102,5 +103,11 @@ async def _books(request: Request, operator: str, refused: Refused | None) -> Re
     )
     return page(
         request, "finance/books", status=refused.status if refused else 200,
-        operator=operator, name=names.get(operator, operator), previews=[real, test], log=log, clearing=clearing, refused=refused,
+        operator=operator, name=names.get(operator, operator), previews=[_dated(real), _dated(test)], log=log, clearing=clearing, refused=refused,
     )  # fmt: skip
+
+
+def _dated(preview: Json) -> Json:
+    """Return it with the days of its entries as days: they are no moments, and belong to no zone."""
+    entries = [entry | {"posted_on": date.fromisoformat(entry["posted_on"])} for entry in preview["entries"]]
+    return preview | {"entries": entries}

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,8 +10,16 @@ from fastapi.responses import Response
 
 from regiohub_gateway.web import moments
 from regiohub_gateway.web.api import Refused, api_of
-from regiohub_gateway.web.forms import known_slug
-from regiohub_gateway.web.reads import HubOffers, days_from, list_hubs, offers_by_hub
+from regiohub_gateway.web.forms import known_slug, whole_number
+from regiohub_gateway.web.reads import (
+    HubFree,
+    HubOffers,
+    days_from,
+    desks_first,
+    list_hubs,
+    next_by_hub,
+    offers_by_hub,
+)
 from regiohub_gateway.web.render import page
 from regiohub_shared.clock import now
 from regiohub_shared.problem import Unavailable
@@ -22,7 +30,11 @@ MINUTES = (30, 60, 90, 120, 180, 240, 300, 360, 480, 600, 720, 1440)
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What somebody looks for; ``choices`` are the two readings of a local time that the clocks show twice."""
+    """What somebody looks for.
+
+    ``choices`` are the two readings of a local time that the clocks show twice; ``instead`` is the time that there is
+    in place of one that they skip.
+    """
 
     hub: str
     date: str
@@ -31,6 +43,7 @@ class Search:
     start: datetime | None = None
     error: str = ""
     choices: tuple[datetime, ...] = ()
+    instead: datetime | None = None
 
     @property
     def end(self) -> datetime | None:
@@ -41,13 +54,11 @@ class Search:
 def read_search(request: Request) -> Search:
     """Return the search that the address asks for; without one, the next half hour for two hours."""
     query, soon = request.query_params, moments.next_step(now())
-    minutes = query.get("minutes", "120")
-    length = int(minutes) if minutes.isascii() and minutes.isdigit() and 0 < int(minutes) <= 1440 else 120
     wanted = Search(
         hub=query.get("hub", "")[:64],
         date=query.get("date") or soon.date().isoformat(),
         time=query.get("time") or soon.strftime("%H:%M"),
-        minutes=length,
+        minutes=whole_number(query.get("minutes", ""), low=1, high=1440) or 120,
     )
     return _with_start(wanted, query.get("fold", ""))
 
@@ -55,10 +66,11 @@ def read_search(request: Request) -> Search:
 def _with_start(wanted: Search, fold: str) -> Search:
     common: dict[str, Any] = {"hub": wanted.hub, "date": wanted.date, "time": wanted.time, "minutes": wanted.minutes}
     try:
-        day, clock = date.fromisoformat(wanted.date), time.fromisoformat(wanted.time)
-        start = moments.local(day, clock.replace(second=0, microsecond=0, tzinfo=None))
+        day, clock = moments.read_day(wanted.date), moments.read_clock(wanted.time)
+        start = moments.local(day, clock)
+        moments.of_our_time(moments.after(start, wanted.minutes))
     except moments.NoSuchTime:
-        return Search(**common, error="find.no_such_time")
+        return Search(**common, error="find.no_such_time", instead=moments.over_the_gap(day, clock))
     except moments.TwoSuchTimes as two:
         if fold in {"0", "1"}:
             return Search(**common, start=two.choices[int(fold)])
@@ -71,14 +83,12 @@ def _with_start(wanted: Search, fold: str) -> Search:
 @router.get("/")
 async def start_page(request: Request) -> Response:
     """Free desks of today per hub."""
-    api, start = api_of(request), moments.next_step(now())
-    end = moments.after(start, 120)
+    api = api_of(request)
     try:
-        hubs = await list_hubs(api)
-        today: list[HubOffers] | None = await offers_by_hub(api, hubs, start, end)
+        hubs: list[HubFree] | None = await desks_first(api, await list_hubs(api))
     except (Refused, Unavailable):
-        today = None
-    return page(request, "start", hubs=today, start=start, end=end)
+        hubs = None
+    return page(request, "start", hubs=hubs, at=now().astimezone(moments.ZONE))
 
 
 @router.get("/hubs/{slug}")
@@ -88,10 +98,8 @@ async def hub_page(request: Request, slug: str) -> Response:
     hub, resources = await asyncio.gather(
         api.get("booking", f"/v1/hubs/{slug}"), api.items("booking", f"/v1/hubs/{slug}/resources")
     )
-    start = moments.next_step(now())
-    end = moments.after(start, 120)
-    today = (await offers_by_hub(api, [hub], start, end))[0]
-    return page(request, "hub", hub=hub, resources=resources, today=today, start=start, end=end)
+    [free] = await desks_first(api, [hub])
+    return page(request, "hub", hub=hub, resources=resources, free=free, at=now().astimezone(moments.ZONE))
 
 
 @router.get("/find")
@@ -103,8 +111,12 @@ async def find_page(request: Request) -> Response:
     results: list[HubOffers] = []
     if search.start and search.end and chosen:
         results = await offers_by_hub(api, chosen, search.start, search.end)
+    full = [result.hub for result in results if not result.offers]
+    following = await next_by_hub(api, full, search.start, search.minutes) if search.start and full else {}
+    refusals = {result.refusal for result in results}
+    refusal = refusals.pop() if len(refusals) == 1 and len(full) == len(results) else ""
     days = days_from(now().astimezone(moments.ZONE).date(), 3)
     return page(
         request, "find", status=422 if search.error else 200,
-        hubs=hubs, search=search, results=results, days=days, lengths=MINUTES,
+        hubs=hubs, search=search, results=results, days=days, lengths=MINUTES, following=following, refusal=refusal,
     )  # fmt: skip

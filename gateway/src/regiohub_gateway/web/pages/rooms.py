@@ -10,10 +10,10 @@ from regiohub_gateway.web.forms import Form, known_id, known_slug, read_form
 from regiohub_gateway.web.pages.operator import for_form, operator_of
 from regiohub_gateway.web.reads import Json
 from regiohub_gateway.web.render import go, page
+from regiohub_gateway.web.week import MoreOpenings, fits, read_week, show_week
 from regiohub_shared.problem import NotFound
 
 router = APIRouter(prefix="/operator", include_in_schema=False)
-WEEKDAYS = range(1, 8)
 
 
 @router.get("/{hub}/rooms")
@@ -25,7 +25,8 @@ async def rooms_page(request: Request, hub: str) -> Response:
     place, resources = await asyncio.gather(
         api.get("booking", f"/v1/hubs/{hub}"), api.items("booking", f"/v1/hubs/{hub}/resources")
     )
-    return page(request, "operator/rooms", hub=place, resources=resources, tab="rooms")
+    saved = next((room for room in resources if room["id"] == request.query_params.get("saved")), None)
+    return page(request, "operator/rooms", hub=place, resources=resources, saved=saved, tab="rooms")
 
 
 @router.get("/{hub}/rooms/{resource_id}")
@@ -51,14 +52,14 @@ async def change_room(request: Request, hub: str, resource_id: str) -> Response:
         except Refused as why:
             refused = for_form(why)
         else:
-            return go(request, f"/operator/{hub}/rooms")
-    return await _room(request, hub, await api.send("GET", "booking", path), form, refused)
+            return go(request, f"/operator/{hub}/rooms?saved={resource_id}")
+    return await _room(request, hub, await api.send("GET", "booking", path), _kept(form, refused), refused)
 
 
 def _room_changes(form: Form) -> Json:
-    return {
+    return _hours_changes(form) | {
         "name": form.text("name", longest=120),
-        "description": form.text("description", longest=500, required=False),
+        "description": form.lines("description", longest=1000),
         "cents_per_hour": form.cents("price"),
         "min_minutes": form.whole("min_minutes", low=5, high=44640),
         "max_minutes": form.whole("max_minutes", low=5, high=44640),
@@ -68,14 +69,30 @@ def _room_changes(form: Form) -> Json:
     }
 
 
+def _hours_changes(form: Form) -> Json:
+    """Return the room's own hours, none for those of the hub, or nothing at all: what the form cannot show stays."""
+    wanted = form.values.get("hours", "keep")
+    if wanted == "hub":
+        return {"opening_hours": []}
+    if wanted != "own":
+        return {}
+    week = read_week(form)
+    if not week and not form.errors:
+        form.errors["hours"] = "form.no_hours"
+    return {"opening_hours": week}
+
+
 async def _room(request: Request, hub: str, found: Answer, form: Form | None, refused: Refused | None) -> Response:
     place = await api_of(request).get("booking", f"/v1/hubs/{hub}")
     if found.data["hub"] != hub:
         raise NotFound
     status = refused.status if refused else 422 if form and form.errors else 200
+    openings = found.data["opening_hours"]
     return page(
         request, "operator/room", status=status,
         hub=place, room=found.data, etag=found.etag, form=form, refused=refused, tab="rooms",
+        week=show_week(openings if fits(openings) else [], form),
+        can_edit_week=fits(openings) or not found.data["has_own_hours"],
     )  # fmt: skip
 
 
@@ -92,62 +109,32 @@ async def change_hours(request: Request, hub: str) -> Response:
     """Replace the week."""
     hub, form = known_slug(hub), await read_form(request)
     operator_of(request, hub)
-    week = _week(form)
+    api, week = api_of(request), read_week(form)
+    if not fits((await api.get("booking", f"/v1/hubs/{hub}"))["opening_hours"]):
+        raise MoreOpenings
     refused: Refused | None = None
     if not form.errors:
         try:
             path = f"/v1/hubs/{hub}/opening-hours"
-            await api_of(request).send(
-                "PUT", "booking", path, body={"opening_hours": week}, headers={"if-match": form.etag()}
-            )
+            await api.send("PUT", "booking", path, body={"opening_hours": week}, headers={"if-match": form.etag()})
         except Refused as why:
             refused = for_form(why)
         else:
             return go(request, f"/operator/{hub}/hours?saved=1")
-    return await _hours(request, hub, form, refused)
-
-
-def _week(form: Form) -> list[Json]:
-    """Return the openings; a day without times is closed. ``24:00`` is the end of a day."""
-    week = []
-    for weekday in WEEKDAYS:
-        opens, closes = (form.values.get(f"{name}_{weekday}", "").strip() for name in ("opens", "closes"))
-        if not opens and not closes:
-            continue
-        low, high = _minutes(opens), _minutes(closes)
-        if low is None or high is None or low >= high:
-            form.errors[f"opens_{weekday}"] = "form.hours"
-            continue
-        week.append({"weekday": weekday, "opens": _clock(low), "closes": _clock(high)})
-    return week
-
-
-def _minutes(clock: str) -> int | None:
-    hours, _, minutes = clock.partition(":")
-    if not (hours.isascii() and hours.isdigit() and minutes.isascii() and minutes.isdigit() and len(minutes) == 2):
-        return None
-    total = int(hours) * 60 + int(minutes)
-    return total if total <= 1440 and int(minutes) < 60 else None
+    return await _hours(request, hub, _kept(form, refused), refused)
 
 
 async def _hours(request: Request, hub: str, form: Form | None, refused: Refused | None) -> Response:
     found = await api_of(request).send("GET", "booking", f"/v1/hubs/{hub}")
+    openings = found.data["opening_hours"]
     status = refused.status if refused else 422 if form and form.errors else 200
     return page(
         request, "operator/hours", status=status,
-        hub=found.data, etag=found.etag, week=_shown_week(found.data, form), form=form, refused=refused, tab="hours",
-        saved="saved" in request.query_params,
+        hub=found.data, etag=found.etag, week=show_week(openings, form) if fits(openings) else None, form=form,
+        refused=refused, tab="hours", saved="saved" in request.query_params,
     )  # fmt: skip
 
 
-def _shown_week(hub: Json, form: Form | None) -> dict[int, tuple[str, str]]:
-    shown = dict.fromkeys(WEEKDAYS, ("", ""))
-    for opening in hub["opening_hours"]:
-        shown[opening["weekday"]] = (opening["opens"], opening["closes"])
-    if form:
-        shown = {day: (form.values.get(f"opens_{day}", ""), form.values.get(f"closes_{day}", "")) for day in WEEKDAYS}
-    return shown
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def _kept(form: Form | None, refused: Refused | None) -> Form | None:
+    """Return what was sent, unless somebody else was faster: then the page shows what they stored."""
+    return None if refused and refused.status == 412 else form

@@ -65,6 +65,18 @@ const inStore = async (mode, act) => {
   } finally { db.close(); }
 };
 const kept = (name) => inStore("readonly", (store) => store.get(name));
+/* Entries of bookings that are over go; the worker does the same when no page of a key is opened. */
+const forgetOver = () => inStore("readwrite", (store) => {
+  const all = store.openCursor();
+  all.onsuccess = () => {
+    const entry = all.result;
+    if (!entry) return;
+    const isOver = (pass) => Date.parse(pass.expires_at) <= Date.now();
+    if (entry.key.startsWith("grant:") && entry.value.every(isOver)) entry.delete();
+    entry.continue();
+  };
+  return all;
+});
 const keep = (name, value) => inStore("readwrite", (store) => store.put(value, name));
 
 const deviceKey = async () => {
@@ -155,6 +167,7 @@ class DoorKey extends HTMLElement {
 
   async start() {
     try {
+      await forgetOver();
       this.key = await deviceKey();
       this.passes = (await kept(`grant:${this.dataset.grant}`)) ?? [];
     } catch { this.say(this.texts.failed); return; }
@@ -174,7 +187,8 @@ class DoorKey extends HTMLElement {
     } catch (error) {
       const isGone = error instanceof Refused && GONE.has(error.kind);
       if (isGone) { this.passes = []; this.figure.hidden = true; await keep(`grant:${this.dataset.grant}`, []); }
-      if (this.passes.length) this.say(this.texts.offline);
+      const isLoggedOut = error instanceof Refused && error.status === 401;
+      if (this.passes.length) this.say(isLoggedOut ? this.texts.fresh : this.texts.offline);
       else this.say(error instanceof Refused && error.kind === "pass-too-early" ? this.texts.early : this.texts.failed);
     }
   }

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from regiohub_access.api.deps import BookingDep, DatabaseDep, IssuerDep, Member, VaultDep
 from regiohub_access.api.schemas.grants import GrantOut, GrantPage, PassIn, PassOut
@@ -22,6 +22,7 @@ from regiohub_access.usecases.passes import PassRequest
 from regiohub_shared import clock
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(prefix="/v1/grants", tags=["grants"])
 
@@ -33,6 +34,7 @@ async def list_grants(
     db: DatabaseDep,
     booking: BookingDep,
     vault: VaultDep,
+    request: Request,
     response: Response,
     booking_id: UUID | None = None,
     cursor: Annotated[UUID | None, Query(description="The `next` of the page before")] = None,
@@ -48,8 +50,7 @@ async def list_grants(
         found, following = await grants.list_grants(
             session, principal=member, booking_id=booking_id, before=cursor, vault=vault, now=now
         )
-    if following is not None:
-        response.headers["Link"] = f'<?cursor={following}>; rel="next"'
+    link_next(request, response, following)
     response.headers["Cache-Control"] = "no-store"
     return GrantPage(items=[GrantOut.of(view) for view in found], next=str(following) if following else None)
 

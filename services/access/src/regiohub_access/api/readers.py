@@ -1,9 +1,8 @@
 """Readers talk here; operators look; the county sets up."""
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from regiohub_access.api.deps import CountyAdmin, DatabaseDep, Device, Operator, RulesDep
@@ -22,8 +21,10 @@ from regiohub_access.reader import wire
 from regiohub_access.usecases import places, sync
 from regiohub_shared import clock
 from regiohub_shared.db.database import SessionDep
-from regiohub_shared.problem import BadRequest, Malformed, PreconditionFailed, PreconditionRequired
+from regiohub_shared.problem import Malformed, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, MaybeVersionDep, tag
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(prefix="/v1", tags=["readers"])
 
@@ -73,33 +74,34 @@ async def list_readers(slug: Slug, operator: Operator, session: SessionDep, rule
 
 @router.get("/hubs/{slug}/door-events", summary="Door events of a hub", responses=problems(ForeignHub, HubNotFound))
 async def list_door_events(
+    *,
     slug: Slug,
     operator: Operator,
     session: SessionDep,
+    request: Request,
     response: Response,
     cursor: Annotated[int | None, Query(ge=1, lt=2**63, description="The `next` of the page before")] = None,
 ) -> DoorEventPage:
     """Pseudonymous, the newest first; kept 30 days (openings) or 90 days (refusals)."""
     found, following = await places.list_door_events(session, principal=operator, slug=slug, before=cursor)
-    if following is not None:
-        response.headers["Link"] = f'<?cursor={following}>; rel="next"'
+    link_next(request, response, following)
     return DoorEventPage(
         items=[DoorEventOut.of(row) for row in found], next=None if following is None else str(following)
     )
 
 
-@router.get("/hubs/{slug}/doors", summary="Doors of a hub", responses=problems(HubNotFound))
-async def get_doors(slug: Slug, _: CountyAdmin, session: SessionDep, response: Response) -> DoorsOut:
-    """What the county configured, with its ETag."""
-    hub, doors = await places.get_doors(session, slug=slug)
-    response.headers["ETag"] = f'"{hub.version}"'
+@router.get("/hubs/{slug}/doors", summary="Doors of a hub", responses=problems(ForeignHub, HubNotFound))
+async def get_doors(slug: Slug, operator: Operator, session: SessionDep, response: Response) -> DoorsOut:
+    """What the county configured, with its ETag; the hub's operator reads it for the doors' names."""
+    hub, doors = await places.get_doors(session, principal=operator, slug=slug)
+    tag(response, hub.version)
     return DoorsOut.of(hub, doors)
 
 
 @router.put(
     "/hubs/{slug}/doors",
     summary="Set up the doors of a hub",
-    responses=problems(PreconditionFailed, PreconditionRequired),
+    responses=problems(PreconditionFailed, PreconditionRequired, InvalidIfMatch),
 )
 async def put_doors(
     slug: Slug,
@@ -107,21 +109,12 @@ async def put_doors(
     _: CountyAdmin,
     session: SessionDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag that was read; needed for a change")] = None,
+    version: MaybeVersionDep,
 ) -> DoorsOut:
     """The whole set-up replaces the one before; the same again changes nothing, other content needs If-Match.
 
     Passes that would open more or other doors than now go on the deny-list.
     """
-    hub = await places.put_doors(session, slug=slug, plan=body.plan(), if_version=_version(if_match), now=clock.now())
-    response.headers["ETag"] = f'"{hub.version}"'
+    hub = await places.put_doors(session, slug=slug, plan=body.plan(), if_version=version, now=clock.now())
+    tag(response, hub.version)
     return DoorsOut.of(hub, list(body.plan().doors))
-
-
-def _version(if_match: str | None) -> int | None:
-    if if_match is None:
-        return None
-    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
-    if found is None:
-        raise BadRequest('If-Match must be an ETag like "3".')
-    return int(found[1])

@@ -12,9 +12,6 @@ from typing import Literal
 from regiohub_access.domain.chain import DoorEvent
 from regiohub_access.domain.windows import Window
 
-CLOCK_SKEW = timedelta(minutes=2)
-"""How far a reader's clock may be from ours at either end of a window."""
-
 Doubt = Literal[
     "not_chained", "unknown_credential", "ahead", "grant_not_active", "outside_window", "pin_outdated"
 ]  # fmt: skip
@@ -37,24 +34,28 @@ class Holder:
     entries: Sequence[Entry]
 
 
-def doubt(event: DoorEvent, holder: Holder | None, *, now: datetime) -> Doubt | None:
-    """Return why this opening cannot be true, None if it can."""
+def doubt(event: DoorEvent, holder: Holder | None, *, now: datetime, skew: timedelta) -> Doubt | None:
+    """Return why this opening cannot be true, None if it can.
+
+    ``skew`` is how far a reader's clock may be from ours before it stops opening doors: doubting less would lose the
+    check-in of somebody who stands inside.
+    """
     if not event.is_chained:
         return "not_chained"
     if holder is None:
         return "unknown_credential"
-    if event.at > now + CLOCK_SKEW:
+    if event.at > now + skew:
         return "ahead"
-    if not holder.was_active or (holder.ended_at is not None and event.at >= holder.ended_at + CLOCK_SKEW):
+    if not holder.was_active or (holder.ended_at is not None and event.at >= holder.ended_at + skew):
         return "grant_not_active"
-    fitting = [entry for entry in holder.entries if _covers(entry.window, event)]
+    fitting = [entry for entry in holder.entries if _covers(entry.window, event, skew)]
     if not fitting:
         return "outside_window"
     return None if any(entry.pin_id in (None, event.credential) for entry in fitting) else "pin_outdated"
 
 
-def _covers(window: Window, event: DoorEvent) -> bool:
-    is_then = window.starts_at - CLOCK_SKEW <= event.at < window.ends_at + CLOCK_SKEW
+def _covers(window: Window, event: DoorEvent, skew: timedelta) -> bool:
+    is_then = window.starts_at - skew <= event.at < window.ends_at + skew
     return is_then and event.door in window.doors
 
 

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from regiohub_access.reader.clock import Moment
-from regiohub_access.reader.wire import DenyList, Door, Have, Pin, SyncResponse, WireKey, keys_etag
+from regiohub_access.reader.wire import MAX_DRIFT, DenyList, Door, Have, Pin, SyncResponse, WireKey, keys_etag
 from regiohub_access.rh1 import MAX_SPAN, IssuerKey, PublicKey, decode_base64url
 
 CLOCK_LEEWAY = timedelta(seconds=60)
 """How far the clock may go back (an NTP step) before it counts as lost."""
-MAX_DRIFT = timedelta(minutes=5)
-"""How far the clock may be from access's before the reader stops trusting it."""
 _KEEP = timedelta(hours=1)
 _EARLIEST = datetime.fromtimestamp(0, UTC)
 

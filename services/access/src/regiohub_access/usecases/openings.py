@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from regiohub_access.domain.chain import DoorEvent
 from regiohub_access.domain.openings import Entry, Holder, doubt, first_opening
 from regiohub_access.domain.windows import windows
+from regiohub_access.reader.wire import MAX_DRIFT
 from regiohub_access.repo import events, grants, places
 from regiohub_access.tables import Grant
 from regiohub_access.usecases.pins import grant_of, pin_id_of
@@ -42,7 +43,7 @@ async def note_openings(
 
 
 def _judged(event: DoorEvent, holder: Holder | None, now: datetime) -> DoorEvent:
-    found = doubt(event, holder, now=now) if event.decision == "allowed" else None
+    found = doubt(event, holder, now=now, skew=MAX_DRIFT) if event.decision == "allowed" else None
     if found is not None:
         _log.warning("opening_doubted", hub=event.hub, reader=event.reader_id, door=event.door, doubt=found)
     return replace(event, doubt=found)

@@ -1,6 +1,6 @@
 """The county sets up doors and readers; operators look at readers and door events."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -48,12 +48,15 @@ class ReaderView:
     pins: Sequence[PinArrival]
 
 
-async def get_doors(session: AsyncSession, *, slug: str) -> tuple[Hub, list[DoorPlan]]:
-    """Return what the county configured; raise :class:`HubNotFound`."""
+async def get_doors(session: AsyncSession, *, principal: Principal, slug: str) -> tuple[Hub, list[DoorPlan]]:
+    """Return what the county configured; raise :class:`ForeignHub` or :class:`HubNotFound`."""
+    check_operates(principal, slug)
     return await places.get_hub(session, slug), await places.list_doors(session, slug)
 
 
-async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_version: int | None, now: datetime) -> Hub:
+async def put_doors(
+    session: AsyncSession, *, slug: str, plan: HubPlan, if_version: Container[int] | None, now: datetime
+) -> Hub:
     """Replace a hub's doors and margins; passes that no longer say the same go on the deny-list.
 
     The same content again changes nothing and needs no version. Other content raises :class:`PreconditionRequired`
@@ -77,10 +80,10 @@ async def put_doors(session: AsyncSession, *, slug: str, plan: HubPlan, if_versi
     return hub
 
 
-def _check_match(version: int, wanted: int | None) -> None:
+def _check_match(version: int, wanted: Container[int] | None) -> None:
     if version and wanted is None:
         raise PreconditionRequired("The doors are set up already; send If-Match with their version.", version=version)
-    if wanted not in (None, version):
+    if wanted is not None and version not in wanted:
         raise PreconditionFailed(version=version)
 
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from regiohub_billing.api.deps import FinanceDep, check_finance
+from regiohub_billing.api.schemas import ClearingList, ClearingPublic, ClearingResolve, Slug
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.usecases import clearing
 from regiohub_shared.auth.principal import COUNTY_FINANCE
@@ -12,9 +14,7 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
-
-from .deps import FinanceDep, check_finance, link_next
-from .schemas import ClearingList, ClearingPublic, ClearingResolve, Slug
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["finance"])
 

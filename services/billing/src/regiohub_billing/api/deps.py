@@ -4,9 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 import httpx
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from regiohub_billing.providers.port import Provider
+from regiohub_billing.settings import Settings
 from regiohub_billing.usecases.payments import Returns, Shop
 from regiohub_billing.usecases.rendering import Renderer
 from regiohub_shared.auth.deps import PrincipalDep, require
@@ -71,6 +72,13 @@ def renderer(request: Request) -> Renderer:
     return found
 
 
+def settings(request: Request) -> Settings:
+    """Return the settings."""
+    found: Settings = request.app.state.settings
+    return found
+
+
+SettingsDep = Annotated[Settings, Depends(settings)]
 ShopDep = Annotated[Shop, Depends(shop)]
 DatabaseDep = Annotated[Database, Depends(database)]
 RendererDep = Annotated[Renderer, Depends(renderer)]
@@ -84,10 +92,3 @@ def check_finance(caller: Principal, operator: str) -> None:
     """A town's finance office sees its own books; another's are as if they were not there (404)."""
     if not caller.is_finance_of(operator):
         raise NotFound("This operator keeps no books here.")
-
-
-def link_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Send ``Link: <…>; rel="next"`` beside ``next``; relative, since the gateway has another path."""
-    if cursor is not None:
-        query = request.url.include_query_params(cursor=cursor).query
-        response.headers["Link"] = f'<?{query}>; rel="next"'

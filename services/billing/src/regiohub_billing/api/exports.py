@@ -7,6 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from regiohub_billing.api.deps import DatabaseDep, FinanceDep, RendererDep, check_finance
+from regiohub_billing.api.schemas import ExportCreate, ExportList, ExportPreview, ExportPublic, Slug
 from regiohub_billing.render import hkr
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import ExportBatch
@@ -24,9 +26,7 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
-
-from .deps import DatabaseDep, FinanceDep, RendererDep, check_finance, link_next
-from .schemas import ExportCreate, ExportList, ExportPreview, ExportPublic, Slug
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["finance"])
 _ROUTE = "POST /v1/exports"

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from regiohub_billing.api.schemas import SubjectData
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.usecases import settling
 from regiohub_shared.auth.deps import require_service
@@ -14,8 +15,6 @@ from regiohub_shared.contracts.booking import BookingChanged
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.events.inbox import Subscription, events_router
 from regiohub_shared.ids import new_id
-
-from .schemas import SubjectData
 
 
 async def take_booking(session: AsyncSession, fact: BookingChanged) -> None:

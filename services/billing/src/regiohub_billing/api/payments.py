@@ -1,11 +1,21 @@
 """Paying: open a payment page, see payments and documents, take Stripe's webhooks."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from regiohub_billing.api.deps import BookingUnavailable, MemberDep, ProviderDep, ReaderDep, SettingsDep, ShopDep
+from regiohub_billing.api.schemas import (
+    DocumentList,
+    DocumentPublic,
+    PaymentCreate,
+    PaymentList,
+    PaymentOpened,
+    PaymentPublic,
+    WebhookReceipt,
+)
 from regiohub_billing.domain.payment import (
     NothingToPay,
     PaymentInFlight,
@@ -27,17 +37,6 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound
 from regiohub_shared.web.errors import problems
-
-from .deps import BookingUnavailable, MemberDep, ProviderDep, ReaderDep, ShopDep
-from .schemas import (
-    DocumentList,
-    DocumentPublic,
-    PaymentCreate,
-    PaymentList,
-    PaymentOpened,
-    PaymentPublic,
-    WebhookReceipt,
-)
 
 router = APIRouter(tags=["payments"])
 _ROUTE = "POST /v1/payments"
@@ -66,9 +65,9 @@ async def open_payment(
 
 @router.get("/v1/payments", summary="Payments of a booking", responses=problems(NotFound))
 async def list_payments(booking_id: UUID, caller: ReaderDep, session: SessionDep) -> PaymentList:
-    """For its member and the finance offices concerned."""
+    """For its member and the finance offices concerned; only its member sees the buyer."""
     found = await reading.list_payments(session, caller, booking_id)
-    return PaymentList(items=[PaymentPublic.of(payment, refunds) for payment, refunds in found], next=None)
+    return PaymentList(items=[PaymentPublic.of(payment, refunds, caller) for payment, refunds in found], next=None)
 
 
 @router.get("/v1/documents", summary="Documents of a booking", responses=problems(NotFound))
@@ -84,9 +83,18 @@ async def list_documents(booking_id: UUID, caller: ReaderDep, session: SessionDe
     response_class=HTMLResponse,
     responses=problems(NotFound),
 )
-async def get_document(document_id: UUID, caller: ReaderDep, session: SessionDep) -> HTMLResponse:
+async def get_document(
+    document_id: UUID,
+    caller: ReaderDep,
+    session: SessionDep,
+    settings: SettingsDep,
+    lang: Annotated[Literal["de", "en"], Query(description="en puts English labels beside the German ones")] = "de",
+) -> HTMLResponse:
     """German HTML without script; its policy allows its own style sheet only."""
-    printed = await reading.get_printed(session, caller, document_id)
+    paper = await reading.get_paper(session, caller, document_id)
+    # Only its member has a page of the booking to go back to.
+    back = settings.booking_path.format(booking_id=paper.booking_id) if paper.is_own else ""
+    shell = render.Shell(english=lang == "en", back=f"/en{back}" if back and lang == "en" else back)
     policy = f"default-src 'none'; style-src {render.style_source()}; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "Content-Security-Policy": policy,
@@ -94,7 +102,7 @@ async def get_document(document_id: UUID, caller: ReaderDep, session: SessionDep
         "Content-Language": "de",
         "X-Content-Type-Options": "nosniff",
     }
-    return HTMLResponse(render.page(printed), headers=headers)
+    return HTMLResponse(render.page(paper.printed, shell), headers=headers)
 
 
 @router.post("/v1/webhooks/stripe", summary="Stripe's webhook", responses=problems(webhooks.WebhookRefused))

@@ -1,9 +1,9 @@
 """For the county: operators as sellers."""
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Header, Response
-
+from regiohub_billing.api.deps import CountyAdminDep
+from regiohub_billing.api.schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Seller
@@ -12,9 +12,7 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
-
-from .deps import CountyAdminDep
-from .schemas import SellerPublic, SellerPut, Slug, TaxRuleBody
+from regiohub_shared.web.etag import InvalidIfMatch, MaybeVersionDep, tag
 
 router = APIRouter(tags=["finance"])
 
@@ -29,7 +27,7 @@ async def get_seller(operator: Slug, _caller: CountyAdminDep, session: SessionDe
 @router.put(
     "/v1/sellers/{operator}",
     summary="Set an operator as seller",
-    responses=problems(PreconditionFailed, PreconditionRequired)
+    responses=problems(PreconditionFailed, PreconditionRequired, InvalidIfMatch)
     | {201: {"description": "The seller is new", "model": SellerPublic}},
 )
 async def put_seller(
@@ -38,17 +36,17 @@ async def put_seller(
     _caller: CountyAdminDep,
     session: SessionDep,
     response: Response,
-    if_match: Annotated[str | None, Header()] = None,
+    version: MaybeVersionDep,
 ) -> SellerPublic:
     """The whole object. A new seller and an unchanged one need no ``If-Match``; issued documents never change."""
     values = body.model_dump(mode="json", exclude={"tax_rules"})
     rules = [rule.rule() for rule in body.tax_rules]
-    seller, made = await sellers.put_seller(session, operator, values=values, rules=rules, if_match=if_match, now=now())
+    seller, made = await sellers.put_seller(session, operator, values=values, rules=rules, version=version, now=now())
     response.status_code = 201 if made else 200
     return _seller(seller, await repo.list_rules(session, operator), response)
 
 
 def _seller(seller: Seller, rules: list[TaxRule], response: Response) -> SellerPublic:
-    response.headers["ETag"] = f'"{seller.version}"'
+    tag(response, seller.version)
     bodies = [TaxRuleBody.model_validate(rule, from_attributes=True) for rule in rules]
     return SellerPublic(**seller.model_dump(exclude={"updated_at"}), tax_rules=bodies)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from .tax import TaxRule, largest_remainder, rule_for, split_gross
+from regiohub_billing.domain.tax import TaxRule, largest_remainder, rule_for, split_gross
 
 ZONE = ZoneInfo("Europe/Berlin")
 INVOICE = "invoice"

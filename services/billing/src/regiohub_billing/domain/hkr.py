@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from .document import Line, supply_date, tax_totals
-from .journal import Accounts, EntryKind
+from regiohub_billing.domain.document import Line, supply_date, tax_totals
+from regiohub_billing.domain.journal import Accounts, EntryKind
 
 HEAD, CLAIM, REDUCTION, RECEIPT, PAY_BACK, TRAILER = "V", "S", "A", "I", "R", "N"
 PRODUCT_NAME = "RegioHub 1.0"
@@ -21,6 +21,8 @@ _RECORD_TYPE = {
     EntryKind.REFUND: (PAY_BACK, "RZ"),
     EntryKind.REFUND_FAILED: (RECEIPT, "ZE"),
 }
+_RANK = {EntryKind.INVOICE: 0, EntryKind.PAYMENT: 1, EntryKind.CANCELLATION: 2}
+"""Within a Kassenzeichen; refunds and those that came back follow in their own order."""
 _PURPOSE = {
     EntryKind.PAYMENT: "Zahlung über Zahlungsdienst",
     EntryKind.REFUND: "Erstattung über Zahlungsdienst",
@@ -87,6 +89,21 @@ class Booked:
     """The invoice that this is about: itself, the one a cancellation takes back, the one a payment settled."""
     buyer: Party | None = None
     lines: tuple[Line, ...] = ()
+    booking_code: str = ""
+    """For people who look at the preview; the file has no column for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What people of a treasury ask first, in cents: what was claimed (Soll), came in (Ist) and went back."""
+
+    claim: int = 0
+    receipt: int = 0
+    pay_back: int = 0
+
+    def __add__(self, other: "Sides") -> "Sides":
+        """Both together."""
+        return Sides(self.claim + other.claim, self.receipt + other.receipt, self.pay_back + other.pay_back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,24 @@ def cash_sign(invoice_number: str) -> str:
     return f"T{sign}" if invoice_number.startswith("TEST-") else sign
 
 
+def claims_first(booked: Sequence[Booked]) -> list[Booked]:
+    """Return the entries so that each order stands before the money it is about, per Kassenzeichen.
+
+    Payments are booked before their invoices, but a treasury reads line by line and takes money only on an order. The
+    entries of one Kassenzeichen change places among themselves; all else, and what has none, keeps its place.
+    """
+    of_sign: dict[str, list[int]] = {}
+    for place, entry in enumerate(booked):
+        if entry.invoice_number:
+            of_sign.setdefault(entry.invoice_number, []).append(place)
+    found = list(booked)
+    for places in of_sign.values():
+        entries = sorted((booked[place] for place in places), key=lambda entry: _RANK.get(entry.kind, len(_RANK)))
+        for place, entry in zip(places, entries, strict=True):
+            found[place] = entry
+    return found
+
+
 def records(booked: Sequence[Booked], accounts: Accounts, first_position: int = 2) -> list[Part]:
     """Return the records of the entries in their order, numbered from ``first_position``."""
     parts: list[Part] = []
@@ -132,6 +167,25 @@ def frame(parts: Sequence[Part], accounts: Accounts, seller_name: str, today: da
 def total_cents(parts: Sequence[Part]) -> int:
     """Return the sum of all gross amounts, in cents, whatever their direction: a check sum."""
     return sum(part.record.gross_cents or 0 for part in parts)
+
+
+def sides(entry: Booked) -> Sides:
+    """Return on which side an entry stands; a cancellation takes from the claim."""
+    cents = entry.amount_cents
+    match _RECORD_TYPE[entry.kind][0]:
+        case "S":
+            return Sides(claim=cents)
+        case "A":
+            return Sides(claim=-cents)
+        case "R":
+            return Sides(pay_back=cents)
+        case _:
+            return Sides(receipt=cents)
+
+
+def total_sides(booked: Sequence[Booked]) -> Sides:
+    """Return the sides of all entries together."""
+    return sum(map(sides, booked), Sides())
 
 
 def _of(entry: Booked, accounts: Accounts, position: int) -> list[Record]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from .document import Line, tax_totals
+from regiohub_billing.domain.document import Line, tax_totals
 
 
 class EntryKind(StrEnum):

@@ -43,6 +43,20 @@ class RefundStatus(StrEnum):
     """It came back or was refused; people must look. Final, even after ``succeeded``."""
 
 
+_DISPUTE_OVER = ("won", "lost", "warning_closed", "prevented")
+
+
+def dispute_text(status: str, reason: str, provider_payment_id: str, answer_by: datetime | None) -> str:
+    """Say how a dispute stands; the status comes first, so that :func:`is_dispute_over` can read it back."""
+    until = f", answer by {answer_by:%Y-%m-%d}" if answer_by and status not in _DISPUTE_OVER else ""
+    return f"{status}: {reason or 'no reason given'}, payment {provider_payment_id or 'unknown'}{until}"
+
+
+def is_dispute_over(text: str) -> bool:
+    """Say whether a text of :func:`dispute_text` tells how the dispute ended."""
+    return text.partition(":")[0] in _DISPUTE_OVER
+
+
 _PAYMENT_RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
 _REFUND_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
 

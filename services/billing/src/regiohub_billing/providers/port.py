@@ -54,13 +54,28 @@ class RefundSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeSeen:
+    """A payer's bank that takes money back, as the provider sees it."""
+
+    dispute_id: str
+    provider_payment_id: str
+    status: str
+    """In the provider's own word."""
+    reason: str
+    amount_cents: int
+    currency: str
+    answer_by: datetime | None
+    """Until when the provider takes evidence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A verified webhook, cut down to what triggers work: no names, no mail addresses."""
 
     id: str
     type: str
     object_id: str
-    object_kind: Literal["checkout", "payment", "refund", "other"]
+    object_kind: Literal["checkout", "payment", "refund", "dispute", "other"]
     payment_id: str
     """Our id from the object's metadata, if it is there."""
     created_at: datetime
@@ -94,6 +109,9 @@ class Provider(Protocol):
 
     async def find_refund(self, provider_payment_id: str, refund_id: str) -> RefundSeen | None:
         """Look for our id among the refunds of a payment."""
+
+    async def get_dispute(self, dispute_id: str) -> DisputeSeen:
+        """Return a dispute as it is now."""
 
     def read_event(self, body: bytes, signature: str) -> Event:
         """Verify a webhook's raw body; raises :class:`BadSignature` or ``ValueError``."""

@@ -12,8 +12,16 @@ import stripe
 from stripe.params.checkout import SessionListParamsCreated
 
 from regiohub_billing.domain.payment import PaymentStatus, Received, RefundStatus
-
-from .port import BadSignature, Checkout, Event, NoAnswer, NotFoundThere, RefundSeen, Refused
+from regiohub_billing.providers.port import (
+    BadSignature,
+    Checkout,
+    DisputeSeen,
+    Event,
+    NoAnswer,
+    NotFoundThere,
+    RefundSeen,
+    Refused,
+)
 
 API_VERSION = "2026-10-28.endive"
 _RETRIES = 1
@@ -24,10 +32,11 @@ _REFUND_STATUS = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
-_KINDS: dict[str, Literal["checkout", "payment", "refund"]] = {
+_KINDS: dict[str, Literal["checkout", "payment", "refund", "dispute"]] = {
     "checkout.session": "checkout",
     "payment_intent": "payment",
     "refund": "refund",
+    "dispute": "dispute",
 }
 
 
@@ -132,6 +141,12 @@ class StripeProvider:
                     return _refund(found)
         return None
 
+    async def get_dispute(self, dispute_id: str) -> DisputeSeen:
+        """See port."""
+        async with self._errors():
+            found = await self._client.v1.disputes.retrieve_async(dispute_id)
+        return _dispute(found)
+
     def read_event(self, body: bytes, signature: str) -> Event:
         """See port. An empty secret verifies nothing, so it refuses everything."""
         # The SDK's comparison fails with TypeError on text that is not ASCII.
@@ -233,4 +248,17 @@ def _refund(refund: stripe.Refund) -> RefundSeen:
         amount_cents=refund.amount,
         currency=refund.currency.upper(),
         failure=getattr(refund, "failure_reason", None) or "",
+    )
+
+
+def _dispute(dispute: stripe.Dispute) -> DisputeSeen:
+    intent, due = dispute.payment_intent, dispute.evidence_details.due_by
+    return DisputeSeen(
+        dispute_id=dispute.id,
+        provider_payment_id=intent if isinstance(intent, str) else intent.id if intent else "",
+        status=dispute.status,
+        reason=dispute.reason,
+        amount_cents=dispute.amount,
+        currency=dispute.currency.upper(),
+        answer_by=datetime.fromtimestamp(due, UTC) if due else None,
     )

@@ -7,8 +7,7 @@ from typing import Any
 
 from regiohub_billing.domain.hkr import Booked, frame, records, total_cents
 from regiohub_billing.domain.journal import Accounts
-
-from . import hkr
+from regiohub_billing.render import hkr
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""A document as a page that prints well: German, no script, nothing loaded from anywhere."""
+"""A document as a page that prints well: German, no script, nothing loaded from anywhere.
+
+What is printed is the document alone. Around it, on a screen only: the way back, and English beside the German.
+"""
 
 import base64
 import hashlib
@@ -37,17 +40,36 @@ class Printed:
     payment_reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What stands around the document on a screen and is no part of it."""
+
+    english: bool = False
+    """For people who read English: labels beside the German ones, which alone count."""
+    back: str = ""
+    """Where the page was opened from."""
+
+
 def style_source() -> str:
     """Return the CSP source that allows the page's own style sheet and no other."""
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return f"'sha256-{digest}'"
 
 
-def page(document: Printed) -> str:
+_BARE = Shell()
+_ENGLISH = {
+    "Rechnung": "Invoice", "Stornorechnung": "Cancellation of an invoice", "Nummer": "Number", "Datum": "Date",
+    "Buchung": "Booking", "Steuernummer": "Tax number", "USt-IdNr.": "VAT ID", "Leistungen": "Services", "Pos.": "No.",
+    "Leistung": "Service", "Zeitraum der Leistung": "Period of service", "USt": "VAT", "Netto": "Net",
+    "Brutto": "Gross", "Umsatzsteuer": "VAT", "Rechnungsbetrag": "Invoice total", "Korrekturbetrag": "Total taken back",
+}  # fmt: skip
+
+
+def page(document: Printed, shell: Shell = _BARE) -> str:
     """Return the HTML of an invoice or Stornorechnung."""
     totals = tax_totals(document.lines)
     return _TEMPLATES.get_template("document.html").render(
-        doc=document, style=_STYLE, totals=totals, notes=_notes(totals),
+        doc=document, shell=shell, english=_ENGLISH, style=_STYLE, totals=totals, notes=_notes(totals),
         sign=-1 if document.kind == CANCELLATION else 1,
     )  # fmt: skip
 

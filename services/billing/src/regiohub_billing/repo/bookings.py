@@ -58,6 +58,18 @@ async def find_payment(session: AsyncSession, payment_id: UUID) -> Payment | Non
     return await session.get(Payment, payment_id)
 
 
+async def find_payment_by_provider(session: AsyncSession, provider_payment_id: str) -> Payment | None:
+    """Return the payment that the provider knows by this id."""
+    query = select(Payment).where(col(Payment.provider_payment_id) == provider_payment_id)
+    return (await session.exec(query)).first() if provider_payment_id else None
+
+
+async def booking_codes(session: AsyncSession, payment_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the code of the booking that each payment is for."""
+    query = select(Payment.id, Charge.code).join(Charge, col(Charge.booking_id) == col(Payment.booking_id))
+    return dict((await session.exec(query.where(col(Payment.id).in_(payment_ids)))).all())
+
+
 async def list_refunds(session: AsyncSession, payment_ids: Sequence[UUID]) -> Sequence[Refund]:
     """Return the refunds of these payments, oldest first."""
     query = select(Refund).where(col(Refund.payment_id).in_(payment_ids)).order_by(col(Refund.id))
@@ -106,7 +118,9 @@ async def claim_stale_refunds(session: AsyncSession, *, now: datetime, limit: in
         & (col(Refund.checked_at) <= now - timedelta(days=1))
         & (col(Refund.created_at) >= now - timedelta(days=14))
     )
-    due = select(Refund.id).where(or_(waiting, recent)).limit(limit).with_for_update(skip_locked=True)
+    # The order is fair, and keeps the planner from reading the whole table in hope of an early find.
+    oldest = select(Refund.id).where(or_(waiting, recent)).order_by(col(Refund.checked_at))
+    due = oldest.limit(limit).with_for_update(skip_locked=True)
     statement = (
         update(Refund)
         .where(col(Refund.id).in_(due))
@@ -166,6 +180,12 @@ async def lock_clearing(session: AsyncSession, case_id: UUID) -> ClearingItem:
     """Return a case that is known to exist, locked."""
     query = select(ClearingItem).where(col(ClearingItem.id) == case_id).with_for_update()
     return (await session.exec(query.execution_options(populate_existing=True))).one()
+
+
+async def lock_case(session: AsyncSession, kind: str, source: str) -> ClearingItem:
+    """Return the case of money that is known to have one, locked."""
+    query = select(ClearingItem).where(col(ClearingItem.kind) == kind, col(ClearingItem.source) == source)
+    return (await session.exec(query.with_for_update().execution_options(populate_existing=True))).one()
 
 
 async def list_clearing(

@@ -1,12 +1,12 @@
 """Billing's tables. What guards them (triggers, rights, partial indexes) is in the migrations."""
 
-from .base import Base
-from .calls import ProviderIntent, StripeEvent
-from .delivery import Delivery, IdempotencyKey, Inbox, Outbox
-from .finance import ClearingItem, ExportBatch, ExportRow
-from .ledger import Document, DocumentLine, JournalEntry, JournalLine
-from .money import Charge, Payment, Refund
-from .sellers import NumberSeries, Seller, TaxRuleRow
+from regiohub_billing.tables.base import Base
+from regiohub_billing.tables.calls import ProviderIntent, StripeEvent
+from regiohub_billing.tables.delivery import Delivery, IdempotencyKey, Inbox, Outbox
+from regiohub_billing.tables.finance import ClearingItem, ExportBatch, ExportRow
+from regiohub_billing.tables.ledger import Document, DocumentLine, JournalEntry, JournalLine
+from regiohub_billing.tables.money import Charge, Payment, Refund
+from regiohub_billing.tables.sellers import NumberSeries, Seller, TaxRuleRow
 
 __all__ = [
     "Base",

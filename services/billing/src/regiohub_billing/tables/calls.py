@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class ProviderIntent(Base, table=True):

@@ -1,10 +1,11 @@
 """Facts out and in, and answers that can be repeated."""
 
+from sqlalchemy import Index, text
+
+from regiohub_billing.tables.base import Base
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 from regiohub_shared.idempotency import IdempotencyRow
-
-from .base import Base
 
 
 class Outbox(Base, OutboxRow, table=True):
@@ -13,6 +14,10 @@ class Outbox(Base, OutboxRow, table=True):
 
 class Delivery(Base, OutboxDelivery, table=True):
     """One row per fact and subscriber."""
+
+    __table_args__ = (
+        Index("ix_outbox_delivery_due", "subscriber", "next_at", postgresql_where=text("delivered_at IS NULL")),
+    )
 
 
 class Inbox(Base, InboxRow, table=True):

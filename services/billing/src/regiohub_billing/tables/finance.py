@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueC
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class ExportBatch(Base, table=True):
@@ -45,7 +45,7 @@ class ExportRow(Base, table=True):
 
 
 class ClearingItem(Base, table=True):
-    """Money that people must look at: a failed refund or a payment that matches nothing. Resolved once, for good."""
+    """Money that people must look at: a failed refund, a payment that matches nothing, a dispute. Resolved once, for good."""
 
     __tablename__ = "clearing_item"
     __table_args__ = (
@@ -60,7 +60,13 @@ class ClearingItem(Base, table=True):
         Index("ix_clearing_item_operator", "operator"),
     )
 
-    KINDS: ClassVar[tuple[str, ...]] = ("refund_failed", "refund_unmatched", "payment_unmatched", "not_invoiced")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "refund_failed",
+        "refund_unmatched",
+        "payment_unmatched",
+        "not_invoiced",
+        "dispute",
+    )
 
     id: UUID = Field(primary_key=True)
     kind: str = Field(sa_type=Text)

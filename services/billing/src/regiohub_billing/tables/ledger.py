@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Date, ForeignKey, Index, Numeric, Text, Uniqu
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class Document(Base, table=True):

@@ -8,13 +8,14 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class Charge(Base, table=True):
     """What a booking costs: our copy of its newest fact. ``erased`` bookings keep no member."""
 
     __tablename__ = "charge"
+    __table_args__ = (Index("ix_charge_stuck", "booking_id", postgresql_where=text("problem <> ''")),)
 
     booking_id: UUID = Field(primary_key=True)
     version: int = Field(sa_type=BigInteger)
@@ -82,7 +83,8 @@ class Refund(Base, table=True):
     __table_args__ = (
         Index("ix_refund_payment_id", "payment_id"),
         Index("ix_refund_provider_refund_id", "provider_refund_id"),
-        Index("ix_refund_status", "status"),
+        Index("ix_refund_waiting", "checked_at", postgresql_where=text("status = 'pending'")),
+        Index("ix_refund_recent", "created_at", "checked_at", postgresql_where=text("status = 'succeeded'")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Date, ForeignKey, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from .base import UTC_TIME, Base
+from regiohub_billing.tables.base import UTC_TIME, Base
 
 
 class Seller(Base, table=True):

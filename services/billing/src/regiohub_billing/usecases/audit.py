@@ -8,8 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from regiohub_billing.domain.chain import GENESIS, first_break
 from regiohub_billing.repo import chains
 from regiohub_billing.repo import ledger as repo
-
-from . import ledger
+from regiohub_billing.usecases import ledger
 
 _PAGE = 500
 Row = tuple[int, str, str, Mapping[str, Any]]

@@ -8,11 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from regiohub_billing.domain.payment import RefundStatus
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.tables import ClearingItem
+from regiohub_billing.usecases.outcomes import lock_payment
+from regiohub_billing.usecases.planning import plan_refund
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.problem import Conflict, NotFound
-
-from .outcomes import lock_payment
-from .planning import plan_refund
 
 
 class CaseClosed(Conflict):

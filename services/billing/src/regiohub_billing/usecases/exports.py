@@ -13,17 +13,17 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.document import INVOICE, supply_date
-from regiohub_billing.domain.hkr import Booked, Party
+from regiohub_billing.domain.hkr import Booked, Party, claims_first
 from regiohub_billing.domain.journal import EntryKind
 from regiohub_billing.render import batch, hkr
+from regiohub_billing.repo import bookings as bookings_repo
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.tables import Document, ExportBatch, JournalEntry
+from regiohub_billing.usecases.rendering import Renderer
 from regiohub_shared.db.database import Database
 from regiohub_shared.idempotency import Attempt, Stored, find_stored, store
 from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Conflict, NotFound
-
-from .rendering import Renderer
 
 MAX_ENTRIES = 5000
 """Of one batch; what waits beyond goes into the next."""
@@ -70,6 +70,7 @@ class Preview:
 
     operator: str
     made: batch.Made
+    booked: tuple[Booked, ...]
     blocking: tuple[str, ...]
 
 
@@ -82,7 +83,7 @@ async def read(session: AsyncSession, *, operator: str, productive: bool, now: d
     if seller is None:
         raise NotFound("This operator keeps no books here.")
     order = batch.Order(
-        booked=tuple(await _waiting(session, operator, test=not productive)), accounts=seller.accounts,
+        booked=tuple(claims_first(await _waiting(session, operator, test=not productive))), accounts=seller.accounts,
         seller=seller.name, profile=seller.hkr_profile, day=supply_date(now), test=not productive, rows=rows,
     )  # fmt: skip
     return Draft(operator, seller.version, order, await _blocking(session, operator) if productive else ())
@@ -94,7 +95,7 @@ async def preview(
     """Return what an export made now would hold, with the file's first rows."""
     async with db.session() as session:
         draft = await read(session, operator=operator, productive=productive, now=now, rows=rows)
-    return Preview(operator, await renderer.make(draft.order), draft.blocking)
+    return Preview(operator, await renderer.make(draft.order), draft.order.booked, draft.blocking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,7 @@ async def _booked(session: AsyncSession, entries: Sequence[JournalEntry]) -> lis
     by_id = {document.id: document for document in documents}
     invoices = {document.payment_id: document for document in documents if document.kind == INVOICE}
     lines = await repo.document_lines(session, list(by_id))
+    codes = await bookings_repo.booking_codes(session, payment_ids)
     return [
         Booked(
             entry_id=str(entry.id),
@@ -215,6 +217,7 @@ async def _booked(session: AsyncSession, entries: Sequence[JournalEntry]) -> lis
             invoice_number=_number(invoices.get(entry.payment_id)),
             buyer=_party(by_id[entry.document_id].buyer) if entry.document_id else None,
             lines=lines[entry.document_id] if entry.document_id else (),
+            booking_code=codes.get(entry.payment_id, ""),
         )
         for entry in entries
     ]

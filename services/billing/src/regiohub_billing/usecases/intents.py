@@ -18,12 +18,11 @@ from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, Refund
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import Payment, ProviderIntent
+from regiohub_billing.usecases import outcomes, planning
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import get_logger
-
-from . import outcomes, planning
 
 _log = get_logger(__name__)
 KEY_LIFE = timedelta(hours=23)

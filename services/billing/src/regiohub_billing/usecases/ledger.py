@@ -120,7 +120,7 @@ def items_of(charge: Charge) -> list[Item]:
     """Return what a booking's fact says was booked."""
     return [
         Item(
-            text=line["resource_name"],
+            text=", ".join(filter(None, (line["resource_name"], line.get("hub_name")))),
             start=datetime.fromisoformat(line["start"]),
             end=datetime.fromisoformat(line["end"]),
             gross_cents=line["gross_cents"],

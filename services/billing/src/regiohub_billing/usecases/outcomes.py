@@ -9,20 +9,21 @@ from regiohub_billing.domain.payment import (
     PaymentStatus,
     Received,
     RefundStatus,
+    dispute_text,
+    is_dispute_over,
     mismatches,
     next_refund_status,
     next_status,
 )
-from regiohub_billing.providers.port import Checkout, RefundSeen
+from regiohub_billing.providers.port import Checkout, DisputeSeen, RefundSeen
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.tables import Payment, Refund
+from regiohub_billing.usecases import ledger
+from regiohub_billing.usecases.planning import clearing, plan_expiry
+from regiohub_billing.usecases.settling import settle
 from regiohub_shared.clock import real_now
 from regiohub_shared.contracts.billing import PaymentChanged
 from regiohub_shared.events.outbox import emit
-
-from . import ledger
-from .planning import clearing, plan_expiry
-from .settling import settle
 
 
 async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout, *, now: datetime) -> None:
@@ -169,6 +170,26 @@ async def note_unknown_refund(session: AsyncSession, seen: RefundSeen, operator:
         detail="a refund at the provider that is none of ours", now=now, currency=seen.currency,
     )  # fmt: skip
     await repo.note_clearing(session, item)
+
+
+async def note_dispute(session: AsyncSession, payment: Payment | None, seen: DisputeSeen, *, now: datetime) -> None:
+    """List money that a payer's bank takes back; the case's text follows the dispute to its end."""
+    said = dispute_text(seen.status, seen.reason, seen.provider_payment_id, seen.answer_by)
+    item = clearing(
+        "dispute", seen.dispute_id, payment.operator if payment else "", payment.id if payment else None,
+        cents=seen.amount_cents, detail=said, now=now, currency=seen.currency,
+    )  # fmt: skip
+    await repo.note_clearing(session, item)
+    known = await repo.lock_case(session, "dispute", seen.dispute_id)
+    if known.detail == item.detail or (is_dispute_over(known.detail) and not is_dispute_over(item.detail)):
+        return
+    if known.resolved_at is None:
+        known.detail = item.detail
+    elif is_dispute_over(item.detail):
+        # A closed case stays as it is; how the dispute ended is news that somebody must see.
+        item.source = f"{seen.dispute_id}:{seen.status}"
+        await repo.note_clearing(session, item)
+    await session.flush()
 
 
 async def _tell_booking(session: AsyncSession, payment: Payment) -> None:

@@ -23,6 +23,7 @@ from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.repo import ledger as ledger_repo
 from regiohub_billing.tables import Charge, Payment, ProviderIntent
+from regiohub_billing.usecases import intents, ledger, settling
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
@@ -32,8 +33,6 @@ from regiohub_shared.idempotency import Attempt, Stored, find_stored, store
 from regiohub_shared.ids import new_id
 from regiohub_shared.money import CURRENCY
 from regiohub_shared.problem import Conflict, NotFound
-
-from . import intents, ledger, settling
 
 _MIN_CENTS = 50
 _ROUNDS = 3
@@ -272,6 +271,6 @@ def _checkout_request(returns: Returns, charge: Charge, payment: Payment, order:
 def _line_item(text: str, start: datetime, end: datetime, gross_cents: int) -> dict[str, Any]:
     begins, ends = start.astimezone(ZONE), end.astimezone(ZONE)
     until = f"{ends:%H:%M}" if begins.date() == ends.date() else f"{ends:%d.%m.%Y %H:%M}"
-    name = f"{text}, {begins:%d.%m.%Y %H:%M}–{until}"
+    name = f"{text[:200]}, {begins:%d.%m.%Y %H:%M}–{until}"
     price = {"currency": CURRENCY.lower(), "unit_amount": gross_cents, "product_data": {"name": name}}
     return {"price_data": price, "quantity": 1}

@@ -23,6 +23,16 @@ class DocumentView:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A document to print, and whose booking it is about."""
+
+    printed: Printed
+    booking_id: UUID
+    is_own: bool
+    """The reader is the member who booked."""
+
+
 async def get_charge(session: AsyncSession, principal: Principal, booking_id: UUID) -> Charge:
     """Return a booking's charge; raises ``NotFound`` for others' bookings."""
     charge = await repo.find_charge(session, booking_id)
@@ -49,8 +59,8 @@ async def list_documents(session: AsyncSession, principal: Principal, booking_id
     return [DocumentView(document, lines[document.id]) for document in documents]
 
 
-async def get_printed(session: AsyncSession, principal: Principal, document_id: UUID) -> Printed:
-    """Return what the printable page of a document shows; raises ``NotFound``."""
+async def get_paper(session: AsyncSession, principal: Principal, document_id: UUID) -> Paper:
+    """Return what the printable page of a document shows, and to whom; raises ``NotFound``."""
     document = await ledger_repo.get_document(session, document_id)
     charge = await repo.find_charge(session, document.booking_id) if document else None
     # The same words for one that does not exist and one that is another's.
@@ -58,7 +68,7 @@ async def get_printed(session: AsyncSession, principal: Principal, document_id: 
         raise NotFound("There is no such document.")
     lines = (await ledger_repo.document_lines(session, [document_id]))[document_id]
     payment = await repo.find_payment(session, document.payment_id)
-    return Printed(
+    printed = Printed(
         kind=document.kind,
         number=document.number,
         refers_number=document.refers_number,
@@ -73,3 +83,4 @@ async def get_printed(session: AsyncSession, principal: Principal, document_id: 
         gross_cents=document.gross_cents,
         payment_reference=payment.provider_payment_id if payment else "",
     )
+    return Paper(printed, document.booking_id, is_own=charge.sub == principal.sub)

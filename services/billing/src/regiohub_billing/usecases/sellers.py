@@ -1,6 +1,6 @@
 """Who sells: name and address on documents, accounts, tax by date of supply."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ async def put_seller(
     *,
     values: dict[str, Any],
     rules: Sequence[TaxRule],
-    if_match: str | None,
+    version: Container[int] | None,
     now: datetime,
 ) -> tuple[Seller, bool]:
     """Create or replace a seller; return it and whether it is new.
@@ -35,6 +35,8 @@ async def put_seller(
     needs the version it replaces (428, 412).
     """
     if await repo.add_seller(session, {"operator": operator, "version": 1, "updated_at": now} | values):
+        if version is not None:
+            raise PreconditionFailed("It does not exist yet; send no If-Match.")
         await repo.replace_rules(session, operator, rules)
         return (await get_seller(session, operator))[0], True
     seller = await repo.lock_seller(session, operator)
@@ -43,9 +45,9 @@ async def put_seller(
     ordered = sorted(rules, key=lambda rule: (rule.tax_code, rule.valid_from))
     if seller.model_dump(include=set(values)) == values and await repo.list_rules(session, operator) == ordered:
         return seller, False
-    if if_match is None:
+    if version is None:
         raise PreconditionRequired("Read the seller first and send its ETag as If-Match.")
-    if if_match.strip().removeprefix("W/").strip('"') != str(seller.version):
+    if seller.version not in version:
         raise PreconditionFailed(version=seller.version)
     for name, value in values.items():
         setattr(seller, name, value)

@@ -16,11 +16,10 @@ from regiohub_billing.domain.tax import NoTaxRule
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import ledger as ledger_repo
 from regiohub_billing.tables import Charge, Document, Payment
+from regiohub_billing.usecases import ledger
+from regiohub_billing.usecases.planning import clearing, plan_refund
 from regiohub_shared.contracts.booking import BookingChanged
 from regiohub_shared.problem import Malformed
-
-from . import ledger
-from .planning import clearing, plan_refund
 
 
 class AmountsDiffer(Malformed):
@@ -28,6 +27,17 @@ class AmountsDiffer(Malformed):
 
     type = "amounts-differ"
     title = "The lines do not add up to the price"
+
+
+class TermsChanged(Malformed):
+    """A later fact has another price or seller than the one that was charged; a booking never changes these."""
+
+    type = "terms-changed"
+    title = "The booking was agreed on other terms"
+
+
+_AGREED = ("code", "hub", "operator", "gross_cents")
+"""Frozen for the app role too."""
 
 
 async def apply_booking(session: AsyncSession, fact: BookingChanged, *, now: datetime) -> None:
@@ -39,8 +49,10 @@ async def apply_booking(session: AsyncSession, fact: BookingChanged, *, now: dat
         charge = await repo.lock_charge(session, fact.booking_id)
         if charge is None or charge.version >= fact.version:
             return
+        if any(getattr(charge, name) != values[name] for name in _AGREED):
+            raise TermsChanged
         # The member of a booking never changes; an erased one must not come back with a later fact.
-        for name in values.keys() - {"booking_id", "sub"}:
+        for name in values.keys() - {"booking_id", "sub", *_AGREED}:
             setattr(charge, name, values[name])
     await session.flush()
     await settle(session, booking_id=fact.booking_id, now=now)
@@ -54,7 +66,8 @@ def _charge_values(fact: BookingChanged) -> dict[str, object]:
         }
     )  # fmt: skip
     return copied | {
-        "lines": [line.model_dump(mode="json") for line in fact.lines],
+        # The hub stands at each line, because a line of a document says on its own where something was supplied.
+        "lines": [line.model_dump(mode="json") | {"hub_name": fact.hub_name} for line in fact.lines],
         "verdicts": {str(item.payment_id): item.verdict for item in fact.payments},
     }
 

@@ -11,13 +11,12 @@ from regiohub_billing.providers.port import BadSignature, NoAnswer, Provider, Re
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import StripeEvent
+from regiohub_billing.usecases import intents, outcomes
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest
-
-from . import intents, outcomes
 
 _log = get_logger(__name__)
 _GIVE_UP_AFTER = 8
@@ -98,6 +97,8 @@ async def _apply(db: Database, provider: Provider, event: StripeEvent) -> str:
         return await _payment(db, provider, event)
     if kind == "refund":
         return await _refund(db, provider, event)
+    if kind == "dispute":
+        return await _dispute(db, provider, event)
     return "nothing to do"
 
 
@@ -136,6 +137,16 @@ async def _refund(db: Database, provider: Provider, event: StripeEvent) -> str:
     async with db.session() as session:
         await outcomes.note_unknown_refund(session, unknown, "", now=business_now())
     return "no refund of ours"
+
+
+async def _dispute(db: Database, provider: Provider, event: StripeEvent) -> str:
+    seen = await provider.get_dispute(event.object_id)
+    async with db.session() as session:
+        payment = await repo.find_payment_by_provider(session, seen.provider_payment_id)
+        if payment is None and event.attempts < _GIVE_UP_AFTER:
+            raise NotYet("no payment of ours")
+        await outcomes.note_dispute(session, payment, seen, now=business_now())
+    return "" if payment else "no payment of ours"
 
 
 def _uuid(text: str) -> UUID | None:

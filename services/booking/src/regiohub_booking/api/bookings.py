@@ -10,23 +10,27 @@ from fastapi.responses import JSONResponse
 from regiohub_booking.api.deps import (
     CursorQuery,
     InvalidCursor,
-    InvalidIfMatch,
     KnownMemberDep,
     LimitQuery,
-    MemberDep,
-    VersionDep,
-    link_next,
+    ReturningMemberDep,
     read_id,
-    tag,
     write_cursor,
 )
-from regiohub_booking.api.schemas.bookings import BookingCreate, BookingList, BookingPublic, SlotPublic
+from regiohub_booking.api.schemas.bookings import (
+    BookingCreate,
+    BookingList,
+    BookingPublic,
+    ShownBookingPublic,
+    SlotPublic,
+)
 from regiohub_booking.domain.booking import Ask, Booking
 from regiohub_booking.domain.hours import NonexistentLocalTime
 from regiohub_booking.domain.occupancy import LinesOverlap
+from regiohub_booking.domain.price import TotalNotPayable
 from regiohub_booking.domain.rules import (
     AlreadyBegun,
     BeyondHorizon,
+    HoldTooLarge,
     InThePast,
     NotBookable,
     OffGrid,
@@ -36,10 +40,12 @@ from regiohub_booking.domain.rules import (
     TooLong,
     TooManyHolds,
     TooShort,
+    UnpaidLimits,
 )
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
 from regiohub_booking.repo import bookings
+from regiohub_booking.settings import Settings
 from regiohub_booking.usecases.availability import alternatives, find_taken
 from regiohub_booking.usecases.change import cancel_booking
 from regiohub_booking.usecases.create import ResourceChanged, create_booking
@@ -56,12 +62,14 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired, Problem
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, VersionDep, tag
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["bookings"])
 _ROUTE = "POST /v1/bookings"
 _REFUSALS = problems(
     SlotTaken, OffGrid, TooShort, TooLong, InThePast, BeyondHorizon, OutsideOpeningHours, NotBookable, SeveralHubs,
-    LinesOverlap, TooManyHolds, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
+    LinesOverlap, TooManyHolds, HoldTooLarge, TotalNotPayable, ResourceChanged, NotFound, EndBeforeStart, NonexistentLocalTime,
     IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
 )  # fmt: skip
 
@@ -78,16 +86,23 @@ async def make_booking(
 ) -> Response:
     """Hold the slots for 35 minutes until they are paid; free of charge means confirmed at once.
 
+    How much a member may hold without payment is bounded (429 `too-many-holds`, 409 `hold-too-large`; `rule` and
+    `limit` say by what).
+
     All lines or none. A taken slot answers 409 `slot-taken` with the number of the `line`, `alternatives` (next free
     slots of its resource) and `resources` (what else is free at that time).
     """
     asks = [Ask(line.resource_id, line.start, line.end) for line in wish.lines]
     wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=wish.model_dump(mode="json"))
     db: Database = request.app.state.db
+    settings: Settings = request.app.state.settings
+    limits = UnpaidLimits(settings.unpaid_holds, settings.unpaid_lines, settings.unpaid_hours)
     try:
         # Not the shared dependency: the locks have to be gone before alternatives are looked for.
         async with db.transaction() as connection:
-            stored = await create_booking(connection, asks=asks, wanted=wanted, render=_render, now=now())
+            stored = await create_booking(
+                connection, asks=asks, wanted=wanted, render=_render, now=now(), limits=limits
+            )
     except SlotTaken as taken:
         await _offer_others(db, asks, taken)
         raise
@@ -118,8 +133,8 @@ async def list_bookings(
     *,
     request: Request,
     response: Response,
+    caller: ReturningMemberDep,
     session: SessionDep,
-    caller: MemberDep,
     limit: LimitQuery = 20,
     cursor: CursorQuery = None,
 ) -> BookingList:
@@ -131,11 +146,16 @@ async def list_bookings(
 
 
 @router.get("/v1/bookings/{booking_id}", summary="Show a booking", responses=problems(NotFound))
-async def get_booking(booking_id: UUID, session: SessionDep, caller: PrincipalDep, response: Response) -> BookingPublic:
-    """The caller's own, or one in a hub that they run; any other is 404."""
+async def get_booking(
+    booking_id: UUID, session: SessionDep, caller: PrincipalDep, response: Response
+) -> ShownBookingPublic:
+    """The caller's own (`is_own`), or one in a hub that they run; any other is 404.
+
+    `cancelled_by` is `member`, or `operator` or `closure` where the hub called it off.
+    """
     booking = await bookings.get_visible(session, booking_id, caller)
     tag(response, booking.version)
-    return BookingPublic.of(booking)
+    return ShownBookingPublic.of(booking, is_own=booking.sub == caller.sub)
 
 
 _CANCEL = problems(

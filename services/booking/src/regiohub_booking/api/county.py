@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from regiohub_booking.api.deps import CountyDep, InvalidIfMatch, MaybeVersionDep, tag
+from regiohub_booking.api.deps import CountyDep
 from regiohub_booking.api.operator import DurationUpsideDown
 from regiohub_booking.api.schemas.bookings import DeadMail, DeadMailList, MailReplay, MailReplayed
 from regiohub_booking.api.schemas.common import Slug
@@ -17,6 +17,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePut,
 )
 from regiohub_booking.domain.hours import HoursOverlap
+from regiohub_booking.domain.price import PriceTooLow
 from regiohub_booking.repo import mails, places
 from regiohub_booking.usecases.setup import (
     HubIsFixed,
@@ -30,6 +31,7 @@ from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, MaybeVersionDep, tag
 
 router = APIRouter(tags=["county"])
 _PUT = problems(NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch, HubIsFixed)
@@ -74,7 +76,7 @@ async def set_hub(
 
 @router.put(
     "/v1/resources/{resource_id}", summary="Create or replace a resource",
-    responses=_PUT | problems(HoursOverlap, InvalidParts, PartsInUse, DurationUpsideDown),
+    responses=_PUT | problems(HoursOverlap, InvalidParts, PartsInUse, DurationUpsideDown, PriceTooLow),
 )  # fmt: skip
 async def set_resource(
     resource_id: UUID, body: ResourcePut, session: SessionDep, _caller: CountyDep, version: MaybeVersionDep,

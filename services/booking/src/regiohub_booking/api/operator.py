@@ -11,13 +11,9 @@ from fastapi.responses import JSONResponse
 from regiohub_booking.api.deps import (
     CursorQuery,
     InvalidCursor,
-    InvalidIfMatch,
     LimitQuery,
     OperatorDep,
-    VersionDep,
-    link_next,
     read_start_and_id,
-    tag,
     write_cursor,
 )
 from regiohub_booking.api.schemas.bookings import BookingPublic, HubBookingList, HubBookingPublic
@@ -32,6 +28,7 @@ from regiohub_booking.api.schemas.places import (
     ResourcePublic,
 )
 from regiohub_booking.domain.hours import HoursOverlap, NonexistentLocalTime, check_reading, day_slot
+from regiohub_booking.domain.price import PriceTooLow
 from regiohub_booking.domain.rules import TooEarly
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
@@ -40,6 +37,7 @@ from regiohub_booking.usecases.change import check_in_by_hand
 from regiohub_booking.usecases.closure import (
     ClosureConflicts,
     ClosureInThePast,
+    ClosureOverBegun,
     ClosureOverUse,
     create_closure,
     delete_closure,
@@ -61,11 +59,14 @@ from regiohub_shared.idempotency import (
 )
 from regiohub_shared.problem import Malformed, NotFound, PreconditionFailed, PreconditionRequired
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import InvalidIfMatch, VersionDep, tag
+from regiohub_shared.web.paging import link_next
 
 router = APIRouter(tags=["operator"])
 _CHANGE = problems(NotFound, PreconditionFailed, PreconditionRequired, InvalidIfMatch)
-# The longest booking that a resource allows (31 days) bounds how far back a day list has to look.
-_LONGEST = timedelta(days=32)
+# No line is longer than a resource may allow (31 days), and that bounds how far back a day list has to look for one;
+# a booking itself may have begun long before.
+_LONGEST_LINE = timedelta(days=32)
 
 
 @router.get("/v1/hubs/{slug}/bookings", summary="A hub's day list", responses=problems(NotFound, InvalidCursor))
@@ -80,15 +81,16 @@ async def list_hub_bookings(
     limit: LimitQuery = 100,
     cursor: CursorQuery = None,
 ) -> HubBookingList:
-    """All bookings that touch the day, with the members' names, in order of their start."""
+    """All bookings with a line on the day, with the members' names, in order of their first line there."""
     hub = await places.get_hub(session, slug)
     require_operator(caller, slug)
     whole = day_slot(day, ZoneInfo(hub.time_zone))
     found = await bookings.list_of_hub(
-        session, hub=slug, day=whole, earliest=whole.start - _LONGEST, after=read_start_and_id(cursor), limit=limit + 1
-    )
+        session, hub=slug, day=whole, earliest=whole.start - _LONGEST_LINE, after=read_start_and_id(cursor),
+        limit=limit + 1,
+    )  # fmt: skip
     last = found[limit - 1][0] if len(found) > limit else None
-    following = write_cursor(last.starts_at.isoformat(), str(last.id)) if last else None
+    following = write_cursor(last.first_in(whole).isoformat(), str(last.id)) if last else None
     link_next(request, response, following)
     items = [HubBookingPublic.of(booking, member_name=name) for booking, name in found[:limit]]
     return HubBookingList(items=items, next=following)
@@ -124,7 +126,7 @@ class DurationUpsideDown(Malformed):
 @router.patch(
     "/v1/resources/{resource_id}",
     summary="Edit a room",
-    responses=_CHANGE | problems(EmptyPatch, DurationUpsideDown, HoursOverlap),
+    responses=_CHANGE | problems(EmptyPatch, DurationUpsideDown, HoursOverlap, PriceTooLow),
 )
 async def edit_resource(
     *,
@@ -180,8 +182,8 @@ class ClosureTarget(Malformed):
 
 
 _CLOSE = problems(
-    NotFound, ClosureConflicts, ClosureOverUse, ClosureInThePast, ClosureTarget, EndBeforeStart, NonexistentLocalTime,
-    IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
+    NotFound, ClosureConflicts, ClosureOverUse, ClosureOverBegun, ClosureInThePast, ClosureTarget, EndBeforeStart,
+    NonexistentLocalTime, IdempotencyKeyMissing, IdempotencyKeyReused, RequestInFlight,
 )  # fmt: skip
 
 

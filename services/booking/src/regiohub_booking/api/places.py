@@ -8,9 +8,15 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
-from regiohub_booking.api.deps import tag
-from regiohub_booking.api.schemas.bookings import Availability, AvailabilityItem, SlotList, SlotPublic
-from regiohub_booking.api.schemas.common import Day, Moment, WallTime
+from regiohub_booking.api.schemas.bookings import (
+    Availability,
+    AvailabilityItem,
+    HubFreeList,
+    HubFreePublic,
+    SlotList,
+    SlotPublic,
+)
+from regiohub_booking.api.schemas.common import Day, Kind, Moment, WallTime
 from regiohub_booking.api.schemas.places import HubList, HubPublic, ResourceList, ResourcePublic
 from regiohub_booking.domain.hours import AmbiguousLocalTime, NonexistentLocalTime, check_reading, to_utc
 from regiohub_booking.domain.rules import TooLong, TooShort
@@ -21,9 +27,10 @@ from regiohub_shared.clock import now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.problem import Malformed, NotFound
 from regiohub_shared.web.errors import problems
+from regiohub_shared.web.etag import tag
 
 router = APIRouter(tags=["places"])
-Minutes = Annotated[int, Query(ge=5, le=44640, description="Length of the slot")]
+Minutes = Annotated[int, Query(ge=5, le=44640, description="Length of the slot; the resource's longest at most")]
 HubSlug = Annotated[str, Query(max_length=40, pattern=r"^[a-z0-9-]+$")]
 
 
@@ -108,6 +115,40 @@ async def get_availability(
     return Availability(start=slot.start.astimezone(zone), end=slot.end.astimezone(zone), items=items, next=None)
 
 
+FitMinutes = Annotated[int, Query(ge=5, le=1440, description="Length of the slot, fitted to what a resource offers")]
+
+
+class LengthsUpsideDown(Malformed):
+    """The length that would do is longer than the wanted one, so nothing could ever be found."""
+
+    type, title = "lengths-upside-down", "at_least must not exceed minutes"
+
+
+@router.get("/v1/next-free", summary="What is free first in each hub?", responses=problems(NotFound, LengthsUpsideDown))
+async def list_first_free(
+    *,
+    session: SessionDep,
+    hub: HubSlug | None = None,
+    kind: Kind | None = None,
+    after: Moment | None = None,
+    minutes: FitMinutes = 120,
+    at_least: Annotated[int | None, Query(ge=5, le=1440, description="Shorter will do, down to this length")] = None,
+) -> HubFreeList:
+    """The first slot at or after ``after`` (default: now) within two weeks, with all resources free for it.
+
+    The slot is shortened to a closing time or the next booking where ``at_least`` allows it.
+    """
+    if at_least and at_least > minutes:
+        raise LengthsUpsideDown
+    if hub:
+        await places.get_hub(session, hub)
+    moment: AwareDatetime = now()
+    found = await availability.first_free(
+        session, hub=hub, kind=kind, after=after or moment, minutes=minutes, at_least=at_least or minutes, now=moment
+    )
+    return HubFreeList(items=[HubFreePublic.of(one) for one in found], next=None)
+
+
 _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)
 
 
@@ -115,7 +156,7 @@ _LENGTH_PROBLEMS = problems(NotFound, TooShort, TooLong)
 async def list_slots(
     resource_id: UUID, session: SessionDep, day: Annotated[Day, Query(alias="date")], minutes: Minutes = 60
 ) -> SlotList:
-    """Every free start on the raster on that day of the hub's calendar; the length is rounded up to the raster."""
+    """Every free start on the raster on that day of the hub's calendar; the length is fitted to the raster: rounded up, or down to the longest."""
     offers = await availability.free_slots(session, resource_id=resource_id, day=day, minutes=minutes, now=now())
     return SlotList(items=[SlotPublic.of(offer) for offer in offers], next=None)
 
@@ -124,7 +165,7 @@ async def list_slots(
 async def list_next_free(
     resource_id: UUID, session: SessionDep, after: Moment | None = None, minutes: Minutes = 60
 ) -> SlotList:
-    """The next three free slots after ``after`` (default: now), as far as bookings reach."""
+    """The next three free slots after ``after`` (default: now), as far as bookings reach and within 490 days."""
     asked: AwareDatetime = after or now()
     offers = await availability.next_free(session, resource_id=resource_id, after=asked, minutes=minutes, now=now())
     return SlotList(items=[SlotPublic.of(offer) for offer in offers], next=None)

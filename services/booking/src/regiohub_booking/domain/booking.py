@@ -1,6 +1,6 @@
 """A booking as a frozen value: how one is planned, and what each event makes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from regiohub_booking.domain.hours import Opening, check_reading, local_date, open_slots
 from regiohub_booking.domain.occupancy import Claim, Want, claims
-from regiohub_booking.domain.price import Quote, Step, quote
+from regiohub_booking.domain.price import Quote, Step, check_total, quote
 from regiohub_booking.domain.rules import HOLD, NotBookable, Rules, SeveralHubs, check_slot
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import Event, Status, next_status
@@ -24,6 +24,7 @@ class Place:
 
     id: UUID
     hub: str
+    hub_name: str
     operator: str
     name: str
     zone: ZoneInfo
@@ -94,6 +95,7 @@ class Booking:
     code: str
     sub: str
     hub: str
+    hub_name: str
     operator: str
     status: Status
     version: int
@@ -137,6 +139,11 @@ class Booking:
         moved = self._moved(Event.REVOKE if revoked else Event.CANCEL)
         return replace(moved, cancelled_at=now, cancelled_by=by, fee_cents=fee_cents)
 
+    @property
+    def is_cancelled_by_hub(self) -> bool:
+        """Called off by the hub, by hand or for a closure: its member has to be told who did it."""
+        return self.cancelled_by in {"operator", "closure"}
+
     def complete(self, now: datetime) -> "Booking":
         """The slot is over, whether or not anybody came."""
         return replace(self._moved(Event.COMPLETE), completed_at=now)
@@ -170,6 +177,14 @@ class Booking:
     def is_paid(self) -> bool:
         """Whether it is more than a hold: paid for, or free of charge."""
         return self.confirmed_at is not None
+
+    def lines_in(self, slot: Slot, on: Collection[UUID] | None = None) -> list[Line]:
+        """Return the lines that overlap ``slot``; with ``on`` only those of these resources."""
+        return [line for line in self.lines if line.slot.overlaps(slot) and (on is None or line.resource_id in on)]
+
+    def first_in(self, slot: Slot) -> datetime:
+        """Return when the first of the lines begins that overlap ``slot``; there must be one."""
+        return min(line.slot.start for line in self.lines_in(slot))
 
     def is_lapsed(self, now: datetime) -> bool:
         """Whether it only still looks like a hold."""
@@ -228,8 +243,9 @@ def plan(
     lines = _lines(asks, places, ids[1:], now)
     place = places[asks[0].resource_id]
     gross = sum(line.quote.gross_cents for line in lines)
+    check_total(gross)
     booking = Booking(
-        id=ids[0], code=code, sub=sub, hub=place.hub, operator=place.operator, version=1, gross_cents=gross,
+        id=ids[0], code=code, sub=sub, hub=place.hub, hub_name=place.hub_name, operator=place.operator, version=1, gross_cents=gross,
         fee_cents=0, created_at=now, lines=lines, status=Status.HELD if gross else Status.CONFIRMED,
         starts_at=min(line.slot.start for line in lines), ends_at=max(line.slot.end for line in lines),
         held_at=now if gross else None, hold_until=now + HOLD if gross else None,

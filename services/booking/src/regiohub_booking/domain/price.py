@@ -5,8 +5,25 @@ from datetime import timedelta
 
 from regiohub_booking.domain.slot import Slot
 from regiohub_shared.money import format_eur
+from regiohub_shared.problem import Conflict, Malformed
 
 _HOUR = timedelta(hours=1)
+MIN_CHARGE_CENTS = 50
+"""Stripe's minimum charge in EUR: less can be held, but never be paid."""
+MAX_CHARGE_CENTS = 99_999_999
+"""Stripe takes eight digits at most; it is also far inside the columns that hold a price."""
+
+
+class PriceTooLow(Malformed):
+    """Too little to be paid online; ``minimum_cents`` says from where on it works, 0 works too."""
+
+    type, title = "price-too-low", "A price is 0 or at least the smallest amount that can be paid"
+
+
+class TotalNotPayable(Conflict):
+    """The whole booking costs more, or less, than one payment can be; ``minimum_cents`` and ``maximum_cents`` bound it."""
+
+    type, title = "total-not-payable", "This total cannot be paid in one payment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +44,25 @@ class Quote:
     gross_cents: int
     tax_code: str
     derivation: tuple[Step, ...]
+
+
+def check_rate(cents_per_hour: int) -> None:
+    """Raise :class:`PriceTooLow` unless it is free or its shortest booking, one started hour, can be paid."""
+    if 0 < cents_per_hour < MIN_CHARGE_CENTS:
+        raise PriceTooLow(
+            f"Online payment begins at {format_eur(MIN_CHARGE_CENTS)}: a price per hour is 0 or at least that.",
+            minimum_cents=MIN_CHARGE_CENTS,
+        )  # fmt: skip
+
+
+def check_total(gross_cents: int) -> None:
+    """Raise :class:`TotalNotPayable` unless it is free or one payment can be of that size."""
+    if gross_cents and not MIN_CHARGE_CENTS <= gross_cents <= MAX_CHARGE_CENTS:
+        raise TotalNotPayable(
+            f"The total is {format_eur(gross_cents)}; one payment is at least {format_eur(MIN_CHARGE_CENTS)} "
+            f"and at most {format_eur(MAX_CHARGE_CENTS)}.",
+            gross_cents=gross_cents, minimum_cents=MIN_CHARGE_CENTS, maximum_cents=MAX_CHARGE_CENTS,
+        )  # fmt: skip
 
 
 def started_hours(duration: timedelta) -> int:

@@ -1,8 +1,9 @@
 """The rules that a slot must keep; each refusal names its rule and, where it can, what would work."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from regiohub_booking.domain.slot import Slot
@@ -10,7 +11,6 @@ from regiohub_shared.problem import Conflict, TooManyRequests
 
 HOLD = timedelta(minutes=35)
 """How long a slot waits for its payment; a checkout page lives at least 31 minutes at the provider."""
-MAX_UNPAID_HOLDS = 3
 MAX_LINES = 50
 
 
@@ -63,9 +63,15 @@ class SeveralHubs(Conflict):
 
 
 class TooManyHolds(TooManyRequests):
-    """The member has as many unpaid holds as allowed."""
+    """The member has as much on hold without payment as allowed; ``rule`` says whether holds, lines or hours."""
 
     type, title = "too-many-holds", "Pay or cancel one of your open bookings first"
+
+
+class HoldTooLarge(Conflict):
+    """More than may ever wait for one payment; ``rule`` says whether lines or hours."""
+
+    type, title = "hold-too-large", "This is too much for one unpaid booking"
 
 
 class SlotTaken(Conflict):
@@ -99,6 +105,51 @@ class Rules:
     def step(self) -> timedelta:
         """Return the raster as a length of time."""
         return timedelta(minutes=self.granularity)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """What a member has on hold without payment, or is about to."""
+
+    holds: int
+    lines: int
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class UnpaidLimits:
+    """What may be on hold without payment at the same time, so that one account cannot empty the county's hubs."""
+
+    holds: int = 3
+    lines: int = MAX_LINES
+    hours: int = 200
+
+
+def check_unpaid(known: Unpaid, slots: Sequence[Slot], limits: UnpaidLimits) -> None:
+    """Raise :class:`TooManyHolds`, or :class:`HoldTooLarge` if the new hold breaks the limit by itself.
+
+    A single line is not bound by the hours: how long it may be is its resource's rule.
+    """
+    lines = known.lines + len(slots)
+    hours = (known.duration + sum((slot.duration for slot in slots), timedelta())) / timedelta(hours=1)
+    if known.holds >= limits.holds:
+        raise TooManyHolds(
+            f"At most {limits.holds} bookings may wait for their payment. Pay or cancel one of them.",
+            rule="holds", limit=limits.holds,
+        )  # fmt: skip
+    if lines > limits.lines:
+        _refuse(known, "lines", limits.lines, f"{limits.lines} lines")
+    if lines > 1 and hours > limits.hours:
+        _refuse(known, "hours", limits.hours, f"{limits.hours} hours")
+
+
+def _refuse(known: Unpaid, rule: str, limit: int, most: str) -> NoReturn:
+    if known.holds:
+        raise TooManyHolds(
+            f"At most {most} may wait for their payment, with the bookings that are open. Pay or cancel one of them.",
+            rule=rule, limit=limit,
+        )  # fmt: skip
+    raise HoldTooLarge(f"At most {most} may wait for one payment. Book and pay it in parts.", rule=rule, limit=limit)
 
 
 def _check_raster(slot: Slot, rules: Rules, zone: ZoneInfo) -> None:
@@ -150,6 +201,11 @@ def check_cancel(*, starts_at: datetime, ends_at: datetime, now: datetime, by_op
     """
     if is_paid and now >= (ends_at if by_operator else starts_at):
         raise AlreadyBegun("Bookings can be cancelled before they start.", starts_at=starts_at.isoformat())
+
+
+def is_there(slot: Slot, now: datetime) -> bool:
+    """Whether somebody who is checked in may be there for ``slot``: from the earliest check-in to the end."""
+    return slot.start - CHECK_IN_MARGIN <= now < slot.end
 
 
 def check_coming(*, starts_at: datetime, now: datetime) -> None:

@@ -13,6 +13,8 @@ from regiohub_booking.domain.slot import Slot
 from regiohub_shared.money import format_eur
 
 _DAYS = ("Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So.")
+_DAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Letter:
         """The booking's plain address."""
         return f"{self.origin}/bookings/{self.booking.id}"
 
+    def find_url(self, language: str = "") -> str:
+        """Where the hub's other times are."""
+        return f"{self.origin}{language}/find?hub={self.booking.hub}"
+
 
 def _when(slot: Slot, zone: ZoneInfo) -> str:
     start, end = slot.start.astimezone(zone), slot.end.astimezone(zone)
@@ -58,26 +64,59 @@ def _when(slot: Slot, zone: ZoneInfo) -> str:
     return f"{_DAYS[start.weekday()]}, {start:%d.%m.%Y %H:%M}–{until} Uhr"
 
 
-def _body(letter: Letter) -> str:
-    is_off = letter.kind == "cancelled"
-    booking = letter.booking
-    what = [f"  {line.resource_name}: {_when(line.slot, letter.zone)}" for line in booking.lines]
+def _when_en(slot: Slot, zone: ZoneInfo) -> str:
+    start, end = slot.start.astimezone(zone), slot.end.astimezone(zone)
+    until = f"{end:%H:%M}" if end.date() == start.date() else f"{_day_en(end)}, {end:%H:%M}"
+    return f"{_day_en(start)}, {start:%H:%M}–{until}"
+
+
+def _day_en(moment: datetime) -> str:
+    # Not strftime's names: they follow the machine's locale.
+    return f"{_DAYS_EN[moment.weekday()]} {moment.day} {_MONTHS_EN[moment.month - 1]} {moment.year}"
+
+
+def _eur_en(cents: int) -> str:
+    return f"€{cents // 100:,}.{cents % 100:02d}"
+
+
+def _german(letter: Letter) -> list[str]:
+    booking, is_off = letter.booking, letter.kind == "cancelled"
     money = format_eur(booking.gross_cents)
-    german = "Ihre Buchung ist storniert." if is_off else "Ihre Buchung ist bestätigt."
-    english = "Your booking is cancelled." if is_off else "Your booking is confirmed."
-    refund_de = f"Der gezahlte Betrag ({money}) wird vollständig erstattet."
-    refund_en = f"The amount paid ({money}) is refunded in full."
-    door = [f"Zugang: {letter.door_hint}"] if letter.door_hint else []
-    key = [*door, f"Türschlüssel und PIN: {letter.url}"]
-    after_de = ([refund_de] if booking.gross_cents else []) if is_off else [f"Preis: {money} (brutto)", *key]
-    after_en = ([refund_en] if booking.gross_cents else []) if is_off else [f"Door key and PIN: {letter.url}"]
-    return "\n".join(
-        [
-            f"Guten Tag {letter.member_name},", "", german, "", *what, f"  {letter.place}",
-            f"  Buchungsnummer: {booking.code}", "", *after_de, "", "--", english, f"Booking code: {booking.code}",
-            *after_en, "",
-        ]
-    )  # fmt: skip
+    if is_off:
+        after = [f"Der gezahlte Betrag ({money}) wird vollständig erstattet."] if booking.gross_cents else []
+        after += [f"Andere Zeit suchen: {letter.find_url()}"] if booking.is_cancelled_by_hub else []
+    else:
+        after = [f"Preis: {money} (brutto)" if booking.gross_cents else "Preis: kostenlos"]
+        after += [f"Zugang: {letter.door_hint}"] if letter.door_hint else []
+        after += [f"Türschlüssel und PIN: {letter.url}"]
+    off = "Der Hub hat Ihre Buchung storniert." if booking.is_cancelled_by_hub else "Ihre Buchung ist storniert."
+    return [
+        off if is_off else "Ihre Buchung ist bestätigt.", "",
+        *(f"  {line.resource_name}: {_when(line.slot, letter.zone)}" for line in booking.lines),
+        f"  {letter.place}", f"  Buchungsnummer: {booking.code}", "", *after,
+    ]  # fmt: skip
+
+
+def _english(letter: Letter) -> list[str]:
+    booking, is_off = letter.booking, letter.kind == "cancelled"
+    money = _eur_en(booking.gross_cents)
+    if is_off:
+        after = [f"The amount paid ({money}) is refunded in full."] if booking.gross_cents else []
+        after += [f"Find another time: {letter.find_url('/en')}"] if booking.is_cancelled_by_hub else []
+    else:
+        after = [f"Price: {money} (gross)" if booking.gross_cents else "Price: free of charge"]
+        after += [f"Way in: {letter.door_hint}"] if letter.door_hint else []
+        after += [f"Door key and PIN: {letter.url}"]
+    off = "The hub has cancelled your booking." if booking.is_cancelled_by_hub else "Your booking is cancelled."
+    return [
+        off if is_off else "Your booking is confirmed.", "",
+        *(f"  {line.resource_name}: {_when_en(line.slot, letter.zone)}" for line in booking.lines),
+        f"  {letter.place}", f"  Booking code: {booking.code}", "", *after,
+    ]  # fmt: skip
+
+
+def _body(letter: Letter) -> str:
+    return "\n".join([f"Guten Tag {letter.member_name},", "", *_german(letter), "", "--", "", *_english(letter), ""])
 
 
 def write_mail(letter: Letter, calendar: bytes) -> EmailMessage:

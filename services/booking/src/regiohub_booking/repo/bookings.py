@@ -22,25 +22,34 @@ _PAYMENTS = Statement(
     "SELECT payment_id, booking_id, version, paid_cents, refunded_cents, verdict "
     "FROM payment_verdict WHERE booking_id = ANY(CAST(:ids AS uuid[])) ORDER BY payment_id"
 )
-_ONE = Statement("SELECT * FROM booking WHERE id = :id")
-_LOCKED = Statement("SELECT * FROM booking WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_BOOKING = "SELECT b.*, h.name AS hub_name FROM booking b JOIN hub h ON h.slug = b.hub"
+_ONE = Statement(f"{_BOOKING} WHERE b.id = :id")
+_LOCKED = Statement(f"{_BOOKING} WHERE b.id = ANY(CAST(:ids AS uuid[])) ORDER BY b.id FOR UPDATE OF b")
 _LAPSED = Statement(
-    "SELECT * FROM booking WHERE status IN ('held', 'requested') AND hold_until <= :now "
-    "ORDER BY hold_until LIMIT :limit FOR UPDATE SKIP LOCKED"
+    f"{_BOOKING} WHERE b.status IN ('held', 'requested') AND b.hold_until <= :now "
+    "ORDER BY b.hold_until LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OVER = Statement(
-    "SELECT * FROM booking WHERE status IN ('confirmed', 'checked_in') AND ends_at <= :now "
-    "ORDER BY ends_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+    f"{_BOOKING} WHERE b.status IN ('confirmed', 'checked_in') AND b.ends_at <= :now "
+    "ORDER BY b.ends_at LIMIT :limit FOR UPDATE OF b SKIP LOCKED"
 )
 _OWN = Statement(
-    "SELECT * FROM booking WHERE sub = :sub AND (CAST(:before AS uuid) IS NULL OR id < :before) "
-    "ORDER BY id DESC LIMIT :limit"
+    f"{_BOOKING} WHERE b.sub = :sub AND (CAST(:before AS uuid) IS NULL OR b.id < :before) "
+    "ORDER BY b.id DESC LIMIT :limit"
 )
+# By line, not by the booking's outer span: between two lines of a series the booking is not there.
 _OF_HUB = Statement(
-    "SELECT b.*, m.name AS member_name FROM booking b LEFT JOIN member m ON m.sub = b.sub "
-    "WHERE b.hub = :hub AND b.starts_at < :end AND b.ends_at > :start AND b.starts_at > :earliest "
-    "AND (CAST(:after AS uuid) IS NULL OR (b.starts_at, b.id) > (CAST(:after_start AS timestamptz), :after)) "
-    "ORDER BY b.starts_at, b.id LIMIT :limit"
+    """
+WITH present AS (
+    SELECT l.booking_id, min(l.starts_at) AS starts_at
+    FROM resource r JOIN line l ON l.resource_id = r.id
+    WHERE r.hub = :hub AND l.starts_at < :end AND l.ends_at > :start AND l.starts_at > :earliest
+    GROUP BY l.booking_id)
+SELECT b.*, h.name AS hub_name, m.name AS member_name
+FROM present p JOIN booking b ON b.id = p.booking_id JOIN hub h ON h.slug = b.hub LEFT JOIN member m ON m.sub = b.sub
+WHERE CAST(:after AS uuid) IS NULL OR (p.starts_at, b.id) > (CAST(:after_start AS timestamptz), :after)
+ORDER BY p.starts_at, b.id LIMIT :limit
+"""
 )
 _SAVE = Statement(
     "UPDATE booking SET status = :status, version = :version, fee_cents = :fee_cents, held_at = :held_at, "
@@ -64,7 +73,7 @@ _STAMPS = (
     "completed_at",
 )  # fmt: skip
 _FIXED = (
-    "id", "code", "sub", "hub", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
+    "id", "code", "sub", "hub", "hub_name", "operator", "version", "gross_cents", "fee_cents", "starts_at", "ends_at", "created_at",
 )  # fmt: skip
 
 
@@ -154,9 +163,9 @@ async def list_own(on: On, *, sub: str, before: UUID | None, limit: int) -> list
 async def list_of_hub(
     on: On, *, hub: str, day: Slot, earliest: datetime, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[tuple[Booking, str | None]]:
-    """Return bookings that touch ``day`` with the members' names, in order of their start.
+    """Return bookings with a line on ``day`` and the members' names, in order of their first line there.
 
-    ``earliest`` bounds how far back a booking can have begun, so that the cost does not grow with the past.
+    ``earliest`` bounds how far back that line can have begun, so that the cost does not grow with the past.
     """
     start, last = after or (None, None)
     rows = await fetch(

@@ -36,6 +36,10 @@ _REPLAY = Statement(
     "UPDATE mail_job SET dead_at = NULL, attempts = 0, next_at = :now, leased_until = NULL "
     "WHERE dead_at IS NOT NULL AND sent_at IS NULL AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[]))) RETURNING id"
 )
+_WAKE = Statement(
+    "UPDATE mail_job m SET next_at = :now FROM booking b "
+    "WHERE b.id = m.booking_id AND b.sub = :sub AND m.sent_at IS NULL AND m.dead_at IS NULL AND m.next_at > :now"
+)
 _STATE = Statement(
     "SELECT count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead, count(*) FILTER (WHERE dead_at IS NULL) AS pending "
     "FROM mail_job WHERE sent_at IS NULL"
@@ -73,6 +77,11 @@ async def list_dead(on: On, *, limit: int) -> Sequence[Row]:
 async def replay(on: On, ids: Sequence[UUID] | None, *, now: datetime) -> int:
     """Give dead mails (all, or the given ones) a new start; return how many. ``now`` is real time."""
     return len(await fetch(on, _REPLAY, ids=list(ids) if ids is not None else None, now=now))
+
+
+async def wake(on: On, sub: str, *, now: datetime) -> None:
+    """Let a member's waiting mails go out at once, since there is an address now; ``now`` is real time."""
+    await run(on, _WAKE, sub=sub, now=now)
 
 
 async def state(on: On) -> dict[str, int]:

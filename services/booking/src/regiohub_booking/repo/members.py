@@ -5,7 +5,8 @@ from datetime import datetime
 from regiohub_booking.repo.statement import On, Row, Statement, fetch, run
 from regiohub_shared.ids import new_id
 
-_KNOWN = Statement("SELECT 1 AS known FROM member WHERE sub = :sub")
+# Nobody may change a row of a member, so one without a mail makes room for a new one.
+_TAKE_OUT = Statement("DELETE FROM member WHERE sub = :sub AND mail IS NULL RETURNING sub")
 _ADD = Statement(
     "INSERT INTO member (sub, name, mail, read_at) VALUES (:sub, :name, :mail, :now) ON CONFLICT DO NOTHING"
 )
@@ -38,14 +39,15 @@ _CLOSURES = Statement(
 _RESPONSES = Statement("SELECT route, key, created_at FROM idempotency_key WHERE sub = :sub ORDER BY created_at")
 
 
-async def is_known(on: On, sub: str) -> bool:
-    """Whether name and mail were read before."""
-    return bool(await fetch(on, _KNOWN, sub=sub))
-
-
 async def add_member(on: On, *, sub: str, name: str, mail: str | None, now: datetime) -> None:
     """Keep name and verified mail; a second reader changes nothing."""
     await run(on, _ADD, sub=sub, name=name, mail=mail, now=now)
+
+
+async def replace_without_mail(on: On, *, sub: str, name: str, mail: str, now: datetime) -> None:
+    """Keep the mail of a member who had none; nothing if they have one by now, or were erased."""
+    if await fetch(on, _TAKE_OUT, sub=sub):
+        await add_member(on, sub=sub, name=name, mail=mail, now=now)
 
 
 async def find_member(on: On, sub: str) -> Row | None:

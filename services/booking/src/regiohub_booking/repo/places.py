@@ -20,7 +20,7 @@ from regiohub_shared.ids import new_id
 from regiohub_shared.problem import NotFound
 
 PLACE_COLUMNS = """
-    r.*, h.operator, h.time_zone,
+    r.*, h.operator, h.name AS hub_name, h.time_zone,
     (SELECT array_agg(p.part_id ORDER BY p.part_id) FROM resource_part p WHERE p.resource_id = r.id) AS parts,
     (SELECT array_agg(ARRAY[o.weekday, o.opens, o.closes] ORDER BY o.weekday, o.opens)
        FROM opening_hours o WHERE o.resource_id = r.id) AS own_week,
@@ -40,7 +40,7 @@ def place_from(row: Row) -> Place:
     """Build the domain's view of a resource; its own hours replace those of the hub."""
     week = tuple(Opening(*day) for day in row["own_week"] or row["hub_week"] or ())
     return Place(
-        id=row["id"], hub=row["hub"], operator=row["operator"], name=row["name"], zone=ZoneInfo(row["time_zone"]),
+        id=row["id"], hub=row["hub"], hub_name=row["hub_name"], operator=row["operator"], name=row["name"], zone=ZoneInfo(row["time_zone"]),
         cents_per_hour=row["cents_per_hour"], tax_code=row["tax_code"],
         rules=Rules(row["granularity_minutes"], row["min_minutes"], row["max_minutes"], row["horizon_days"]),
         before=timedelta(minutes=row["buffer_before_minutes"]), after=timedelta(minutes=row["buffer_after_minutes"]),

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from regiohub_booking.domain.booking import Draft, Place
+from regiohub_booking.domain.rules import Unpaid
 from regiohub_booking.repo.places import PLACE_COLUMNS, place_from
 from regiohub_shared.events.envelope import Fact
 from regiohub_shared.events.outbox import parcel
@@ -43,9 +44,14 @@ LEFT JOIN hub h ON h.slug = r.hub
 
 _INSERT = """
 WITH guard AS MATERIALIZED (
-    SELECT (SELECT count(*) FROM booking WHERE sub = $3 AND status = 'held' AND hold_until > $11) AS holds,
+    SELECT unpaid.*,
            (SELECT count(*) FROM unnest($13::uuid[], $14::int[]) AS seen(id, version)
-              JOIN resource r ON r.id = seen.id AND r.version = seen.version) AS same),
+              JOIN resource r ON r.id = seen.id AND r.version = seen.version) AS same
+    FROM (SELECT count(*) AS holds, coalesce(sum(l.lines), 0)::bigint AS lines,
+                 coalesce(sum(l.duration), interval '0') AS duration
+          FROM booking b CROSS JOIN LATERAL (
+              SELECT count(*) AS lines, sum(ends_at - starts_at) AS duration FROM line WHERE booking_id = b.id) AS l
+          WHERE b.sub = $3 AND b.status = 'held' AND b.hold_until > $11) AS unpaid),
 lane AS MATERIALIZED (SELECT nextval('occupancy_lane') AS n),
 kept AS (
     INSERT INTO idempotency_key (sub, route, key, fingerprint, status, body, created_at)
@@ -80,7 +86,7 @@ sent AS (
 mail AS (
     INSERT INTO mail_job (id, booking_id, kind, sequence, attempts, next_at, last_error)
     SELECT $39, $1, 'confirmed', 1, 0, $36, '' WHERE $6 = 'confirmed')
-SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT count(*) FROM kept) AS kept, holds, same FROM guard
+SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT count(*) FROM kept) AS kept, guard.* FROM guard
 """
 
 
@@ -104,8 +110,8 @@ class Outcome:
     """No other transaction stored a response under this key."""
     is_current: bool
     """No resource was changed since statement 1."""
-    holds: int
-    """Unpaid holds that the member had before."""
+    unpaid: Unpaid
+    """What the member had on hold before; nobody adds to it meanwhile, since statement 1 locked the member."""
 
 
 async def lock_and_read(connection: asyncpg.Connection, ids: Sequence[UUID], wanted: Attempt) -> FirstLook:
@@ -143,7 +149,8 @@ async def insert(
     )  # fmt: skip
     return Outcome(
         is_complete=row["claimed"] == len(claims), is_first=row["kept"] == 1,
-        is_current=row["same"] == len(draft.versions), holds=row["holds"],
+        is_current=row["same"] == len(draft.versions),
+        unpaid=Unpaid(row["holds"], row["lines"], row["duration"]),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from regiohub_booking.domain.booking import Ask, Place
 from regiohub_booking.domain.hours import day_slot, local_date, raster
 from regiohub_booking.domain.occupancy import blocked
-from regiohub_booking.domain.price import Quote
+from regiohub_booking.domain.price import Quote, TotalNotPayable, check_total
 from regiohub_booking.domain.rules import TooLong, TooShort
 from regiohub_booking.domain.slot import Slot, subtract
 from regiohub_booking.repo import occupancy, places
@@ -17,6 +17,10 @@ from regiohub_booking.repo.statement import On
 from regiohub_shared.problem import Problem
 
 _CHUNK = timedelta(days=14)
+_REACH = timedelta(days=490)
+"""How far the next free slot is looked for, whatever the horizon: anyone may ask, and each day costs time."""
+_FIRST_DAYS = (1, 2, 14)
+"""How many days of the calendar are looked at for the first free slot: most hubs have one today or tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,14 @@ class Verdict:
     place: Place
     offer: Offer | None
     refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HubFree:
+    """The first slot that a hub has, and all that can be had for it; no offers: nothing in the days looked at."""
+
+    hub: str
+    offers: tuple[Offer, ...]
 
 
 def _free(place: Place, window: Slot, busy: dict[UUID, list[tuple[Slot, bool]]], now: datetime) -> list[Slot]:
@@ -81,6 +93,7 @@ async def judge_slot(on: On, *, hub: str | None, slot: Slot, now: datetime) -> l
 def _refusal(place: Place, slot: Slot, now: datetime) -> str | None:
     try:
         place.check(slot, now)
+        check_total(place.quote(slot).gross_cents)
     except Problem as refusal:
         return refusal.type
     return None
@@ -95,23 +108,24 @@ def _length(place: Place, minutes: int) -> timedelta:
     """Return the length on the raster; raises the named refusal for one that the resource does not offer."""
     if minutes < place.rules.shortest:
         raise TooShort(f"The shortest booking is {place.rules.shortest} minutes.", min_minutes=place.rules.shortest)
-    if minutes > place.rules.longest:
+    length = _fitted(place, minutes)
+    if minutes > place.rules.longest or not _is_offered(place, length):
         raise TooLong(f"The longest booking is {place.rules.longest} minutes.", max_minutes=place.rules.longest)
-    step = place.rules.granularity
-    return timedelta(minutes=-(-minutes // step) * step)
+    return length
 
 
 def _offers(place: Place, free: Iterable[Slot], length: timedelta, now: datetime) -> Iterator[Offer]:
     """Yield the bookable slots on the raster of each local day, in order; ``free`` is sorted and disjoint."""
     latest = now + timedelta(days=place.rules.horizon_days)
     for gap in free:
-        day, last = local_date(gap.start, place.zone), local_date(gap.end, place.zone)
-        while day <= last:
-            for start in raster(day, place.rules.granularity, place.zone):
-                if gap.start <= start and start + length <= min(gap.end, latest):
-                    slot = Slot(start, start + length)
-                    yield Offer(place, slot, place.quote(slot))
-            day += timedelta(days=1)
+        # No start after this one fits, so a gap that is too short costs no walk over the raster, however long it is.
+        last = min(gap.end, latest) - length
+        if gap.start <= last:
+            if not _is_payable(place, Slot(gap.start, gap.start + length)):
+                return
+            for start in _starts(place, gap.start, last):
+                slot = Slot(start, start + length)
+                yield Offer(place, slot, place.quote(slot))
 
 
 async def free_slots(on: On, *, resource_id: UUID, day: date, minutes: int, now: datetime) -> list[Offer]:
@@ -133,24 +147,111 @@ async def free_slots(on: On, *, resource_id: UUID, day: date, minutes: int, now:
 async def next_free(
     on: On, *, resource_id: UUID, after: datetime, minutes: int, now: datetime, count: int = 3
 ) -> list[Offer]:
-    """Return the next ``count`` free slots that start at or after ``after``, up to the horizon.
+    """Return the next ``count`` free slots that start at or after ``after``, up to the horizon and within 490 days.
 
     Raises ``NotFound``, ``TooShort``, ``TooLong``.
     """
     place = (await places.get_places(on, [resource_id]))[resource_id]
     length = _length(place, minutes)
     offers: list[Offer] = []
-    start, last = max(after, now - place.rules.step), now + timedelta(days=place.rules.horizon_days)
+    start = max(after, now - place.rules.step)
+    last = min(now + timedelta(days=place.rules.horizon_days), start + _REACH)
+    # Windows overlap by the length; as long as it, they look at no day more than twice.
+    chunk = max(_CHUNK, length)
     while place.is_active and start < last and len(offers) < count:
-        window = Slot(start, start + _CHUNK + length)
+        window = Slot(start, start + chunk + length)
         busy = await _busy(on, [place], window, now)
-        end = start + _CHUNK
+        end = start + chunk
         found = (
             offer for offer in _offers(place, _free(place, window, busy, now), length, now) if offer.slot.start < end
         )
         offers += islice(found, count - len(offers))
         start = end
     return offers
+
+
+async def first_free(
+    on: On, *, hub: str | None, kind: str | None, after: datetime, minutes: int, at_least: int, now: datetime
+) -> list[HubFree]:
+    """Return for each hub with such resources the first slot at or after ``after`` within two weeks.
+
+    Both lengths are fitted to what a resource offers; a slot is shorter than ``minutes`` where a closing time or
+    another booking cuts it, never shorter than ``at_least``.
+    """
+    rows = await places.list_place_rows(on, hub=hub)
+    found = [places.place_from(row) for row in rows if row["is_active"] and kind in (None, row["kind"])]
+    first: dict[str, tuple[Offer, ...]] = {place.hub: () for place in found}
+    for days in _FIRST_DAYS:
+        waiting = [place for place in found if not first[place.hub]]
+        if not waiting:
+            break
+        for offer in await _first_offers(on, waiting, max(after, now), days, lengths=(minutes, at_least), now=now):
+            first[offer.place.hub] = _better(first[offer.place.hub], offer)
+    return [HubFree(slug, offers) for slug, offers in first.items()]
+
+
+async def _first_offers(
+    on: On, found: Sequence[Place], after: datetime, days: int, *, lengths: tuple[int, int], now: datetime
+) -> list[Offer]:
+    """Return the first offer of each resource that starts within so many days of the hub's calendar."""
+    zone = found[0].zone
+    end = day_slot(local_date(after, zone) + timedelta(days=days - 1), zone).end
+    longest = max(_fitted(place, lengths[0]) for place in found)
+    window = Slot(after, end + longest)
+    busy = await _busy(on, found, window, now)
+    fits = ((place, _first_fit(place, _free(place, window, busy, now), lengths, now)) for place in found)
+    return [Offer(place, slot, place.quote(slot)) for place, slot in fits if slot and slot.start < end]
+
+
+def _first_fit(place: Place, free: Iterable[Slot], lengths: tuple[int, int], now: datetime) -> Slot | None:
+    """Return the first start on the raster with room enough; only the first start of a gap can have it."""
+    wanted, shortest = (_fitted(place, minutes) for minutes in lengths)
+    latest = now + timedelta(days=place.rules.horizon_days)
+    for gap in free:
+        start = next(_starts(place, gap.start, gap.end), None)
+        room = min(gap.end, latest) - start if start else timedelta()
+        length = min(wanted, room // place.rules.step * place.rules.step)
+        slot = Slot(start, start + length) if start and length >= shortest and _is_offered(place, length) else None
+        if slot and _is_payable(place, slot):
+            return slot
+    return None
+
+
+def _starts(place: Place, first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield the starts of the resource's raster from ``first`` to ``last``, day by day of its calendar."""
+    day, end = local_date(first, place.zone), local_date(last, place.zone)
+    while day <= end:
+        yield from (s for s in raster(day, place.rules.granularity, place.zone) if first <= s <= last)
+        day += timedelta(days=1)
+
+
+def _fitted(place: Place, minutes: int) -> timedelta:
+    """Return the nearest length on the raster that the resource offers, rather longer than shorter."""
+    rules = place.rules
+    steps = min(-(-max(minutes, rules.shortest) // rules.granularity), rules.longest // rules.granularity)
+    return steps * rules.step
+
+
+def _is_offered(place: Place, length: timedelta) -> bool:
+    """Whether so short a slot can be booked; not in a room whose shortest and longest have no step between them."""
+    return length >= timedelta(minutes=place.rules.shortest)
+
+
+def _is_payable(place: Place, slot: Slot) -> bool:
+    """Whether it is free or one payment can be of that size: prices from before the smallest payment may be lower."""
+    try:
+        check_total(place.quote(slot).gross_cents)
+    except TotalNotPayable:
+        return False
+    return True
+
+
+def _better(known: tuple[Offer, ...], offer: Offer) -> tuple[Offer, ...]:
+    """Keep what starts first and, of that, what lasts longest; equals stand beside each other."""
+    if not known:
+        return (offer,)
+    old, new = ((one.slot.start, -one.slot.duration) for one in (known[0], offer))
+    return (*known, offer) if old == new else (offer,) if new < old else known
 
 
 async def find_taken(on: On, asks: Sequence[Ask], *, now: datetime) -> int:

@@ -1,5 +1,6 @@
 """What happens to a booking after it was made: cancel, check in, expire, complete."""
 
+from collections.abc import Container
 from datetime import datetime
 from uuid import UUID
 
@@ -18,14 +19,14 @@ from regiohub_shared.problem import Forbidden, PreconditionFailed
 _log = get_logger(__name__)
 
 
-def check_version(current: int, wanted: int) -> None:
+def check_version(current: int, wanted: Container[int]) -> None:
     """Raise ``PreconditionFailed`` unless the caller saw the newest version."""
-    if current != wanted:
+    if current not in wanted:
         raise PreconditionFailed(f"The current version is {current}.", version=current)
 
 
 async def cancel_booking(
-    session: AsyncSession, *, principal: Principal, booking_id: UUID, version: int, now: datetime
+    session: AsyncSession, *, principal: Principal, booking_id: UUID, version: Container[int], now: datetime
 ) -> Booking:
     """Cancel with full refund: members before the start, operators of the hub before the end, holds at any time.
 

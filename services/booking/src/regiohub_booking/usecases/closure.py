@@ -1,6 +1,7 @@
 """Close a room or a hub for a time, and open it again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,9 +9,10 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_booking.domain.booking import Booking
+from regiohub_booking.domain.booking import Booking, Line
+from regiohub_booking.domain.rules import is_there
 from regiohub_booking.domain.slot import Slot
-from regiohub_booking.domain.states import Event, can
+from regiohub_booking.domain.states import FREES_SLOT, Event, can
 from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Closure
 from regiohub_booking.usecases.facts import record
@@ -26,15 +28,33 @@ class ClosureConflicts(Conflict):
 
 
 class ClosureOverUse(Conflict):
-    """Someone is there right now: a checked-in booking cannot be cancelled."""
+    """Someone is there right now; ``bookings`` lists them, ``lines`` what of each lies there in that time."""
 
     type, title = "closure-over-use", "Someone is using it at that time"
+
+
+class ClosureOverBegun(Conflict):
+    """Lines to come of bookings that have begun: a booking is cancelled as a whole, so no closure does it unasked."""
+
+    type, title = "closure-over-begun", "A booking that has begun has further times there"
 
 
 class ClosureInThePast(Conflict):
     """It would end before it is made."""
 
     type, title = "closure-in-the-past", "The closure lies in the past"
+
+
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """The time that is closed and the resources, wholes too, that have a leaf in it."""
+
+    slot: Slot
+    resources: frozenset[UUID]
+
+    def lines_of(self, booking: Booking) -> list[Line]:
+        """Return what a booking has there; its lines in other rooms go on."""
+        return booking.lines_in(self.slot, self.resources)
 
 
 def require_operator(principal: Principal, hub: str) -> None:
@@ -67,7 +87,8 @@ async def create_closure(
     await occupancy.lock_leaves(session, leaves)
     to_come = Slot(max(slot.start, now), slot.end)
     found = await occupancy.lock_booked(session, leaves, to_come)
-    await _clear(session, found, cancel_conflicting=cancel_conflicting, now=now)
+    closing = _Closing(to_come, await _touched(session, found, leaves))
+    await _clear(session, found, closing, cancel_conflicting=cancel_conflicting, now=now)
     closure = Closure(
         id=new_id(), hub=hub, resource_id=resource_id, starts_at=slot.start, ends_at=slot.end, reason=reason,
         created_by=principal.sub, created_at=now,
@@ -88,27 +109,59 @@ async def _leaves(session: AsyncSession, hub: str, resource_id: UUID | None) -> 
     return list(place.leaves)
 
 
-async def _clear(session: AsyncSession, found: Sequence[Booking], *, cancel_conflicting: bool, now: datetime) -> None:
-    """End lapsed holds, then refuse or cancel what is left."""
+async def _touched(session: AsyncSession, found: Iterable[Booking], leaves: Iterable[UUID]) -> frozenset[UUID]:
+    """Return the booked resources that have one of the leaves."""
+    closed, booked = set(leaves), {line.resource_id for booking in found for line in booking.lines}
+    parts = await places.list_parts(session, booked)
+    return frozenset(one for one in booked if closed & parts.get(one, {one}))
+
+
+async def _clear(
+    session: AsyncSession, found: Sequence[Booking], closing: _Closing, *, cancel_conflicting: bool, now: datetime
+) -> None:
+    """End lapsed holds, then refuse or cancel what is left; what has freed its slot while we waited is left alone."""
     for booking in found:
         if booking.is_lapsed(now):
             await record(session, booking.expire(now))
-    left = [booking for booking in found if not booking.is_lapsed(now)]
-    in_use = [booking for booking in left if not can(booking.status, Event.CANCEL)]
-    if in_use:
-        raise ClosureOverUse("Close it from a later time on.", bookings=_listed(in_use))
+    left = [booking for booking in found if not (booking.is_lapsed(now) or booking.status in FREES_SLOT)]
+    _check_begun([booking for booking in left if not can(booking.status, Event.CANCEL)], closing, now)
     if left and not cancel_conflicting:
-        raise ClosureConflicts(f"{len(left)} bookings lie in that time.", bookings=_listed(left))
+        raise ClosureConflicts(f"{len(left)} bookings lie in that time.", bookings=_listed(left, closing))
     for booking in left:
         await record(session, booking.cancel(now, "closure"))
 
 
-def _listed(found: Sequence[Booking]) -> list[dict[str, Any]]:
+def _check_begun(begun: Sequence[Booking], closing: _Closing, now: datetime) -> None:
+    """Refuse over bookings that have begun; whether somebody is there is said by their lines in what closes."""
+    in_use = [booking for booking in begun if any(is_there(line.slot, now) for line in closing.lines_of(booking))]
+    if in_use:
+        raise ClosureOverUse("Close it from a later time on.", bookings=_listed(in_use, closing))
+    if begun:
+        named = ", ".join(f"{one.code} ({_first(closing.lines_of(one)).isoformat()})" for one in begun)
+        raise ClosureOverBegun(
+            f"A booking that has begun is cancelled as a whole, by hand; further times of {named} lie in that time. "
+            "Close around them, or cancel these bookings first.",
+            bookings=_listed(begun, closing),
+        )  # fmt: skip
+
+
+def _first(lines: Iterable[Line]) -> datetime:
+    return min(line.slot.start for line in lines)
+
+
+def _listed(found: Sequence[Booking], closing: _Closing) -> list[dict[str, Any]]:
     return [
         {
             "id": str(booking.id), "code": booking.code, "status": booking.status.value,
             "starts_at": booking.starts_at.isoformat(), "ends_at": booking.ends_at.isoformat(),
             "gross_cents": booking.gross_cents,
+            "lines": [
+                {
+                    "resource_name": line.resource_name, "start": line.slot.start.isoformat(),
+                    "end": line.slot.end.isoformat(),
+                }
+                for line in closing.lines_of(booking)
+            ],
         }
         for booking in found
     ]  # fmt: skip

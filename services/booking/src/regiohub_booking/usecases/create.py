@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 
 from regiohub_booking.domain.booking import Ask, Booking, Draft, plan
-from regiohub_booking.domain.rules import MAX_UNPAID_HOLDS, SlotTaken, TooManyHolds
+from regiohub_booking.domain.rules import SlotTaken, UnpaidLimits, check_unpaid
 from regiohub_booking.repo import way_in
 from regiohub_booking.usecases.facts import booking_changed, clear_lapsed
 from regiohub_shared.clock import real_now
@@ -15,6 +15,7 @@ from regiohub_shared.idempotency import Attempt, RequestInFlight, Stored
 from regiohub_shared.ids import booking_code, new_id
 from regiohub_shared.problem import Conflict, NotFound
 
+_LIMITS = UnpaidLimits()
 Render = Callable[[Booking], Any]
 """Makes the response, which is stored beside the booking, from it."""
 
@@ -30,12 +31,18 @@ class _Short(Exception):
 
 
 async def create_booking(
-    connection: asyncpg.Connection, *, asks: Sequence[Ask], wanted: Attempt, render: Render, now: datetime
+    connection: asyncpg.Connection,
+    *,
+    asks: Sequence[Ask],
+    wanted: Attempt,
+    render: Render,
+    now: datetime,
+    limits: UnpaidLimits = _LIMITS,
 ) -> Stored:
     """Return the response to send: the first run's, if this is a repeat.
 
     Raises the named refusals of the rules, ``NotFound`` for unknown resources, :class:`SlotTaken`,
-    :class:`TooManyHolds`, ``RequestInFlight`` and ``IdempotencyKeyReused``.
+    ``TooManyHolds``, ``HoldTooLarge``, ``RequestInFlight`` and ``IdempotencyKeyReused``.
     """
     look = await way_in.lock_and_read(connection, [ask.resource_id for ask in asks], wanted)
     if not look.got_key:
@@ -47,32 +54,32 @@ async def create_booking(
     ids = [new_id() for _ in range(len(asks) + 1)]
     draft = plan(asks, look.places, sub=wanted.sub, code=booking_code(), ids=ids, now=now)
     body = render(draft.booking)
-    is_in = await _try(connection, draft, wanted, body)
+    is_in = await _try(connection, draft, wanted, body, limits)
     if not is_in and await clear_lapsed(connection, draft.claims, now=now):
-        is_in = await _try(connection, draft, wanted, body)
+        is_in = await _try(connection, draft, wanted, body, limits)
     if not is_in:
         raise SlotTaken("Someone else has this slot.")
     return Stored(201, body)
 
 
-async def _try(connection: asyncpg.Connection, draft: Draft, wanted: Attempt, body: Any) -> bool:
+async def _try(connection: asyncpg.Connection, draft: Draft, wanted: Attempt, body: Any, limits: UnpaidLimits) -> bool:
     """Insert behind a savepoint; False if a row was in the way, and then nothing is left of the try."""
     fact = booking_changed(draft.booking)
     try:
         async with connection.transaction():
             outcome = await way_in.insert(connection, draft, fact, wanted=wanted, body=body, real_now=real_now())
-            _check(outcome, draft.booking)
+            _check(outcome, draft.booking, limits)
     except _Short:
         return False
     return True
 
 
-def _check(outcome: way_in.Outcome, booking: Booking) -> None:
+def _check(outcome: way_in.Outcome, booking: Booking, limits: UnpaidLimits) -> None:
     if not outcome.is_first:
         raise RequestInFlight(headers={"Retry-After": "1"})
     if not outcome.is_current:
         raise ResourceChanged(headers={"Retry-After": "1"})
-    if booking.gross_cents and outcome.holds >= MAX_UNPAID_HOLDS:
-        raise TooManyHolds(f"At most {MAX_UNPAID_HOLDS} bookings may wait for their payment.", limit=MAX_UNPAID_HOLDS)
+    if booking.gross_cents:
+        check_unpaid(outcome.unpaid, [line.slot for line in booking.lines], limits)
     if not outcome.is_complete:
         raise _Short

@@ -27,9 +27,9 @@ def booking_changed(booking: Booking) -> BookingChanged:
         if payment.verdict is not None
     )
     return BookingChanged(
-        booking_id=booking.id, code=booking.code, sub=booking.sub, hub=booking.hub, operator=booking.operator,
-        status=booking.status.value, version=booking.version, lines=lines, gross_cents=booking.gross_cents,
-        fee_cents=booking.fee_cents, held_at=booking.held_at, hold_until=booking.hold_until,
+        booking_id=booking.id, code=booking.code, sub=booking.sub, hub=booking.hub, hub_name=booking.hub_name,
+        operator=booking.operator, status=booking.status.value, version=booking.version, lines=lines,
+        gross_cents=booking.gross_cents, fee_cents=booking.fee_cents, held_at=booking.held_at, hold_until=booking.hold_until,
         confirmed_at=booking.confirmed_at, cancelled_at=booking.cancelled_at, expired_at=booking.expired_at,
         checked_in_at=booking.checked_in_at, completed_at=booking.completed_at, payments=verdicts,
     )  # fmt: skip

@@ -26,7 +26,7 @@ _RULES = RelayRules(max_backoff_s=3600.0)
 
 
 class NoAddress(Exception):
-    """The member has no verified mail address (yet): it is waited for until the booking is over."""
+    """The member has no verified mail address (yet): ``MemberReader`` asks again, and until the booking is over we wait."""
 
 
 async def send_due(db: Database, settings: Settings, *, batch: int = 10) -> int:

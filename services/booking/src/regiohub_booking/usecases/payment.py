@@ -21,8 +21,8 @@ class _Short(Exception):
 async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: datetime) -> None:
     """Take the newest state of a payment; an older version than the known one changes nothing.
 
-    Leaves are locked before the booking's row, as on the way in; else a late payment and a new booking of the same
-    slot could wait for each other. Raises ``NotFound`` for a booking that we never had: the fact is kept and retried.
+    Leaves are locked before the booking's row, as on the way in: a closure of the same place then waits and sees what
+    became of the booking, instead of running into rows of one that it could neither list nor cancel. Raises ``NotFound`` for a booking that we never had: the fact is kept and retried.
     """
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:

@@ -1,6 +1,6 @@
 """Operators, hubs, resources, hours: put by the county, mended by the hub's operator."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.hours import Opening, check_week
+from regiohub_booking.domain.price import check_rate
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Hub, Operator, Resource
 from regiohub_booking.usecases.change import check_version
 from regiohub_booking.usecases.closure import close_new_leaf, require_operator
 from regiohub_shared.auth.principal import Principal
-from regiohub_shared.problem import Conflict, PreconditionRequired
+from regiohub_shared.problem import Conflict, PreconditionFailed, PreconditionRequired
 
 _FAR = timedelta(days=3650)
 
@@ -37,17 +38,26 @@ class HubIsFixed(Conflict):
     type, title = "hub-is-fixed", "This cannot move"
 
 
-def _check_match(current: int, wanted: int | None) -> None:
+def _check_match(current: int, wanted: Container[int] | None) -> None:
     """An existing thing changes only for someone who saw its newest version."""
     if wanted is None:
         raise PreconditionRequired("It exists already; send If-Match with its version.", version=current)
     check_version(current, wanted)
 
 
-async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: int | None) -> Operator:
+def _check_new(wanted: Container[int] | None) -> None:
+    """Who saw a version means something that exists; making it anew is not what they want."""
+    if wanted is not None:
+        raise PreconditionFailed("It does not exist yet; send no If-Match.")
+
+
+async def put_operator(
+    session: AsyncSession, *, slug: str, values: Mapping[str, Any], version: Container[int] | None
+) -> Operator:
     """Create or replace; repeating the same content changes nothing and needs no version."""
     made = Operator(slug=slug, **values)
     if await places.add_first(session, made):
+        _check_new(version)
         return made
     found = await places.get_operator(session, slug)
     if any(getattr(found, key) != value for key, value in values.items()):
@@ -58,7 +68,12 @@ async def put_operator(session: AsyncSession, *, slug: str, values: Mapping[str,
 
 
 async def put_hub(
-    session: AsyncSession, *, slug: str, values: Mapping[str, Any], week: Iterable[Opening], version: int | None
+    session: AsyncSession,
+    *,
+    slug: str,
+    values: Mapping[str, Any],
+    week: Iterable[Opening],
+    version: Container[int] | None,
 ) -> Hub:
     """Create or replace a hub with its weekly hours. Raises ``NotFound`` for an unknown operator."""
     wanted = sorted(week)
@@ -66,6 +81,7 @@ async def put_hub(
     await places.get_operator(session, values["operator"])
     made = Hub(slug=slug, **values)
     if await places.add_first(session, made):
+        _check_new(version)
         await places.replace_week(session, slug, None, wanted)
         return made
     found = await places.get_hub(session, slug, lock=True)
@@ -81,7 +97,7 @@ async def put_hub(
 
 
 async def put_hours(
-    session: AsyncSession, *, principal: Principal, slug: str, week: Iterable[Opening], version: int
+    session: AsyncSession, *, principal: Principal, slug: str, week: Iterable[Opening], version: Container[int]
 ) -> Hub:
     """Replace the weekly hours of a hub; bookings that exist stay as they are."""
     wanted = sorted(week)
@@ -101,7 +117,7 @@ async def patch_resource(
     resource_id: UUID,
     values: Mapping[str, Any],
     week: Iterable[Opening] | None,
-    version: int,
+    version: Container[int],
 ) -> Resource:
     """Change name, description, price, rules, own hours or the switch; prices of bookings are frozen.
 
@@ -110,6 +126,8 @@ async def patch_resource(
     found = await places.get_resource(session, resource_id)
     require_operator(principal, found.hub)
     check_version(found.version, version)
+    if values.get("cents_per_hour", found.cents_per_hour) != found.cents_per_hour:
+        check_rate(values["cents_per_hour"])
     changed = places.apply(found, values)
     if week is not None:
         wanted = sorted(week)
@@ -129,20 +147,22 @@ async def put_resource(
     values: Mapping[str, Any],
     parts: Iterable[UUID],
     week: Iterable[Opening],
-    version: int | None,
+    version: Container[int] | None,
     now: datetime,
 ) -> Resource:
     """Create or replace a resource with parts and own hours (none: the hub's).
 
-    Raises ``NotFound`` for an unknown hub, :class:`HubIsFixed`, :class:`InvalidParts`, :class:`PartsInUse`.
+    Raises ``NotFound`` for an unknown hub, ``PriceTooLow``, :class:`HubIsFixed`, :class:`InvalidParts`, :class:`PartsInUse`.
     """
     wanted_week, wanted_parts = sorted(week), set(parts)
     check_week(wanted_week)
+    check_rate(values["cents_per_hour"])
     hub: str = values["hub"]
     await places.get_hub(session, hub)
     await _check_parts(session, resource_id, hub, wanted_parts)
     made = Resource(id=resource_id, **values)
     if await places.add_first(session, made):
+        _check_new(version)
         return await _furnish(session, made, parts=wanted_parts, week=wanted_week, now=now)
     found = await places.get_resource(session, resource_id)
     if found.hub != hub:

@@ -5,6 +5,7 @@ datetimes here and RFC 3339 strings in UTC with milliseconds on the wire. Anythi
 described shape raises `WireError`; unknown members are ignored, so that a newer side may add some.
 """
 
+from regiohub_access.reader.wire.bounds import MAX_DRIFT
 from regiohub_access.reader.wire.events import GENESIS, GRANTED, Decision, Event, Kind, is_chained
 from regiohub_access.reader.wire.parse import MAX_INT, Json, WireError, format_time
 from regiohub_access.reader.wire.request import VERSION, Have, SyncRequest
@@ -15,6 +16,7 @@ __all__ = [
     "COMMANDS_VERSION",
     "GENESIS",
     "GRANTED",
+    "MAX_DRIFT",
     "MAX_INT",
     "VERSION",
     "Commands",

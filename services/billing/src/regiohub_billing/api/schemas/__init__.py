@@ -1,7 +1,7 @@
 """JSON shapes. Requests are strict; responses have no defaults."""
 
-from .common import Slug
-from .finance import (
+from regiohub_billing.api.schemas.common import Slug
+from regiohub_billing.api.schemas.finance import (
     ClearingList,
     ClearingPublic,
     ClearingResolve,
@@ -11,7 +11,7 @@ from .finance import (
     ExportPublic,
     ReplacedText,
 )
-from .payments import (
+from regiohub_billing.api.schemas.payments import (
     Buyer,
     DocumentList,
     DocumentPublic,
@@ -24,7 +24,7 @@ from .payments import (
     SubjectData,
     WebhookReceipt,
 )
-from .sellers import AccountsBody, SellerPublic, SellerPut, TaxRuleBody
+from regiohub_billing.api.schemas.sellers import AccountsBody, SellerPublic, SellerPut, TaxRuleBody
 
 __all__ = [
     "AccountsBody",

@@ -1,15 +1,15 @@
 """Exports and the clearing list."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
+from regiohub_billing.api.schemas.common import Slug, Strict, printable
+from regiohub_billing.domain.hkr import Booked, Sides, sides, total_sides
 from regiohub_billing.tables import ClearingItem, ExportBatch
 from regiohub_billing.usecases.exports import Preview
-
-from .common import Slug, Strict, printable
 
 
 def _one_line(text: str) -> str:
@@ -30,6 +30,38 @@ class ReplacedText(BaseModel):
     reason: Literal["encoding", "length"]
 
 
+class ExportSides(BaseModel):
+    """Claimed (Soll, less what was taken back), received (Ist) and paid back."""
+
+    claim_cents: int
+    receipt_cents: int
+    pay_back_cents: int
+
+    @classmethod
+    def of(cls, found: Sides) -> "ExportSides":
+        """The domain's three numbers."""
+        return cls(claim_cents=found.claim, receipt_cents=found.receipt, pay_back_cents=found.pay_back)
+
+
+class ExportEntry(BaseModel):
+    """One journal entry as people read it; the file may need several lines for it."""
+
+    document: str
+    """Its own number, or that of the invoice it is about; empty for money that has no invoice."""
+    posted_on: date
+    booking_code: str
+    kind: Literal["payment", "invoice", "cancellation", "refund", "refund_failed"]
+    sides: ExportSides
+
+    @classmethod
+    def of(cls, entry: Booked) -> "ExportEntry":
+        """One entry."""
+        return cls(
+            document=entry.document_number or entry.invoice_number, posted_on=entry.posted_on,
+            booking_code=entry.booking_code, kind=entry.kind.value, sides=ExportSides.of(sides(entry)),
+        )  # fmt: skip
+
+
 class ExportPreview(BaseModel):
     """What an export made now would hold; long lists are cut off, ``count`` and ``sum_cents`` are of all."""
 
@@ -38,6 +70,9 @@ class ExportPreview(BaseModel):
     profile: str
     count: int
     sum_cents: int
+    """The file's check sum: all amounts, whatever their direction."""
+    totals: ExportSides
+    entries: list[ExportEntry]
     columns: list[str]
     rows: list[list[str]]
     """The file's first rows, the head among them."""
@@ -51,7 +86,8 @@ class ExportPreview(BaseModel):
         made = found.made
         return cls(
             operator=found.operator, productive=productive, profile=made.profile, count=made.row_count,
-            sum_cents=made.sum_cents, columns=list(made.columns), rows=made.rows,
+            sum_cents=made.sum_cents, totals=ExportSides.of(total_sides(found.booked)),
+            entries=[ExportEntry.of(entry) for entry in found.booked[:limit]], columns=list(made.columns), rows=made.rows,
             replaced=[ReplacedText.model_validate(item, from_attributes=True) for item in made.replaced[:limit]],
             blocking=list(found.blocking), truncated=max(made.row_count + 2, len(made.replaced)) > limit,
         )  # fmt: skip

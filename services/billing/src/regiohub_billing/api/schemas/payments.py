@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from regiohub_billing.api.schemas.common import Country, Postcode, Strict, Text
 from regiohub_billing.tables import Payment, Refund
 from regiohub_billing.usecases.reading import DocumentView
-
-from .common import Country, Postcode, Strict, Text
+from regiohub_shared.auth.principal import Principal
 
 
 class Buyer(Strict):
@@ -61,12 +61,15 @@ class PaymentPublic(PaymentOpened):
     refunded_cents: int
     paid_at: datetime | None
     created_at: datetime
+    buyer: Buyer | None
+    """Only for the member who sent it; null for everyone else, and once it was forgotten."""
     refunds: list[RefundPublic]
 
     @classmethod
-    def of(cls, payment: Payment, refunds: list[Refund]) -> "PaymentPublic":
-        """Leave out what is the provider's or the buyer's."""
+    def of(cls, payment: Payment, refunds: list[Refund], reader: Principal) -> "PaymentPublic":
+        """Leave out what is the provider's, and the buyer for all but the member who sent it."""
         own = payment.model_dump(include=set(cls.model_fields)) | {"checkout_url": payment.checkout_url or None}
+        own["buyer"] = payment.buyer or None if payment.sub == reader.sub else None
         return cls(**own, refunds=[RefundPublic(**refund.model_dump()) for refund in refunds])
 
 

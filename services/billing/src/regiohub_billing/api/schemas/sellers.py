@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from regiohub_billing.api.schemas.common import Account, Country, MaybeText, Postcode, Strict, TaxCode, Text
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.render.hkr import PROFILES
-
-from .common import Account, Country, MaybeText, Postcode, Strict, TaxCode, Text
 
 
 class TaxRuleBody(Strict):

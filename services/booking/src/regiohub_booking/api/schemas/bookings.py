@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from regiohub_booking.api.schemas.common import BERLIN, Moment, QuotePublic, StepPublic, Strict, steps
 from regiohub_booking.domain.booking import Booking, Line
 from regiohub_booking.domain.rules import MAX_LINES
-from regiohub_booking.usecases.availability import Offer, Verdict
+from regiohub_booking.usecases.availability import HubFree, Offer, Verdict
 from regiohub_shared.money import CURRENCY
 
 
@@ -83,6 +83,29 @@ class Availability(BaseModel):
     next: str | None
 
 
+class HubFreePublic(BaseModel):
+    """A hub's first free slot and what can be had for it; ``start`` and ``end`` are null when nothing is free."""
+
+    hub: str
+    start: datetime | None
+    end: datetime | None
+    offers: list[SlotPublic]
+
+    @classmethod
+    def of(cls, found: HubFree) -> Self:
+        """Build from the domain's value."""
+        offers = [SlotPublic.of(offer) for offer in found.offers]
+        start, end = (offers[0].start, offers[0].end) if offers else (None, None)
+        return cls(hub=found.hub, start=start, end=end, offers=offers)
+
+
+class HubFreeList(BaseModel):
+    """One entry per hub that has such resources."""
+
+    items: list[HubFreePublic]
+    next: str | None
+
+
 class LinePublic(BaseModel):
     """One resource and slot with its frozen price."""
 
@@ -111,6 +134,7 @@ class BookingPublic(BaseModel):
     id: UUID
     code: str
     hub: str
+    hub_name: str
     operator: str
     status: str
     version: int
@@ -139,6 +163,12 @@ class BookingPublic(BaseModel):
             lines=[LinePublic.of(line, BERLIN) for line in booking.lines],
             starts_at=booking.starts_at.astimezone(BERLIN), ends_at=booking.ends_at.astimezone(BERLIN), **more,
         )  # fmt: skip
+
+
+class ShownBookingPublic(BookingPublic):
+    """One booking as its reader sees it; operators also read those of others, whose key and papers are not theirs."""
+
+    is_own: bool
 
 
 class HubBookingPublic(BookingPublic):

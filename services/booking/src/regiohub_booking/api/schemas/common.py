@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from regiohub_booking.domain.price import Quote
+from regiohub_shared.clock import FIRST_YEAR, LAST_YEAR
 from regiohub_shared.money import CURRENCY
 
 Row = Mapping[str, Any]
@@ -42,7 +43,7 @@ _AnyDate = TypeVar("_AnyDate", bound=date)
 
 def _in_reach(value: _AnyDate) -> _AnyDate:
     """Near the ends of the calendar, arithmetic with zones and margins has no result."""
-    if not 2000 <= value.year <= 2200:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ValueError("the year is out of range")
     return value
 

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from regiohub_shared.db.rights import grant_rights
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -33,10 +35,14 @@ CREATE TABLE copy (subject text PRIMARY KEY, version integer NOT NULL);
 """
 
 
+_NAMES = ("outbox", "outbox_delivery", "inbox", "idempotency_key", "note", "effect", "copy")
+
+
 def upgrade() -> None:
     for statement in _TABLES.split(";"):
         if statement.strip():
             op.execute(statement)
+    grant_rights("probe", dict.fromkeys(_NAMES, "SELECT, INSERT, UPDATE, DELETE"))
 
 
 def downgrade() -> None:

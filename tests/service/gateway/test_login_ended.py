@@ -1,0 +1,199 @@
+"""What happens to a form or a link when the login has ended meanwhile: through the login, and back to where it works."""
+
+from datetime import timedelta
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import httpx
+import pytest
+
+from regiohub_gateway.web import site
+from regiohub_shared.clock import real_now
+from tests.service.gateway import fakes
+from tests.service.gateway.fakes import BOOKING_ID, GRANT_ID, ORIGIN, ROOM_ID, items
+from tests.service.gateway.test_login import age
+from tests.service.matrix.table import routes_of
+
+STAFF = {"roles": ("member", "county-admin", "county-finance")}
+NAMES = {"hub": "bendorf", "booking_id": BOOKING_ID, "resource_id": ROOM_ID, "closure_id": GRANT_ID, "case_id": GRANT_ID,
+         "operator": "stadt-bendorf", "service": "booking"}  # fmt: skip
+FORMS = sorted(route.path for part in site.routers() for route in part.routes if "POST" in route.methods)
+CLOSURE = {"resource": ROOM_ID, "start_date": "2027-01-08", "start_time": "08:00", "end_date": "2027-01-08",
+           "end_time": "18:00", "reason": "Wartung"}  # fmt: skip
+SLOT = {"resource": ROOM_ID, "start": "2026-12-01T10:00:00+01:00", "end": "2026-12-01T11:30:00+01:00"}
+SAID = {"de": "das Formular wurde nicht gesendet", "en": "the form was not sent"}
+NAVIGATION = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "sec-fetch-mode": "navigate"}
+DOCUMENT, FILE = f"/api/billing/v1/documents/{GRANT_ID}", f"/api/billing/v1/exports/{GRANT_ID}/file"
+
+
+async def whose_login_ended(house):
+    preview = {"operator": "stadt-bendorf", "productive": False, "count": 0, "sum_cents": 0, "entries": [], "rows": [],
+               "columns": [], "replaced": [], "blocking": [], "truncated": False, "profile": "default",
+               "totals": dict.fromkeys(["claim_cents", "receipt_cents", "pay_back_cents"], 0)}  # fmt: skip
+    house.billing.routes |= {
+        "GET /v1/exports/preview": preview, "GET /v1/exports": items(), "GET /v1/clearing": items(), "GET /v1/dead-letters": items(),
+    }  # fmt: skip
+    house.booking.routes["GET /v1/dead-letters"] = house.access.routes["GET /v1/dead-letters"] = items()
+    browser = house.browser()
+    await browser.login("carla", *STAFF["roles"])
+    await age(house, seen_at=real_now() - timedelta(hours=1))
+    return browser
+
+
+def asked(house):
+    return [request for service in (house.booking, house.access, house.billing) for request in service.seen]
+
+
+async def through_login(browser, answer):
+    """Log in as the answer says; return the page's address and the page."""
+    assert answer.status_code == 303
+    target = answer.headers["location"]
+    assert urlsplit(target).path.removeprefix("/en") == "/auth/login"
+    back = browser.keycloak.login((await browser.get(target)).headers["location"], "carla", STAFF["roles"])
+    landed = (await browser.get(back.removeprefix(ORIGIN))).headers["location"]
+    assert landed == parse_qs(urlsplit(target).query)["return_to"][0]
+    return landed, await browser.get(landed)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("route", FORMS)
+async def test_a_form_that_came_too_late_leads_to_its_page_which_says_so(house, route, language):
+    if route.endswith("/pay"):
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await whose_login_ended(house)
+    path = route.format(**NAMES)
+
+    answer = await browser.post(path if language == "de" else f"/en{path}", SLOT if route == "/book" else {})
+
+    assert asked(house) == []
+    landed, page = await through_login(browser, answer)
+    assert page.status_code == 200, landed
+    assert landed.startswith("/en/") == (language == "en")
+    assert SAID[language] in page.text
+    assert 'role="status"' in page.text
+
+
+async def test_the_forms_are_all_that_the_app_has(house):
+    # The logout works without a session, and Keycloak's own call has none.
+    routes = {route.removeprefix("POST ") for route in routes_of(house.app._pages) if not route.startswith("GET ")}
+
+    assert routes == {*FORMS, "/auth/logout", "/auth/backchannel-logout"}
+
+
+async def test_the_chosen_slot_is_still_chosen(house):
+    browser = await whose_login_ended(house)
+
+    landed, page = await through_login(browser, await browser.post("/book", SLOT))
+
+    chosen = {"resource": ROOM_ID, "date": "2026-12-01", "time": "10:00", "minutes": "90", "unsent": "1"}
+    assert dict(parse_qsl(urlsplit(landed).query)) == chosen
+    assert f'name="start" value="{SLOT["start"]}"' in page.text
+    assert f'name="end" value="{SLOT["end"]}"' in page.text
+
+
+async def test_the_second_of_two_such_times_stays_the_second(house):
+    browser = await whose_login_ended(house)
+    slot = {"resource": ROOM_ID, "start": "2026-10-25T02:30:00+01:00", "end": "2026-10-25T03:30:00+01:00"}
+
+    landed, _ = await through_login(browser, await browser.post("/book", slot))
+
+    assert "fold=1" in landed
+
+
+@pytest.mark.parametrize("fields", [
+    {}, SLOT | {"start": "x"}, SLOT | {"resource": "//evil.example"}, SLOT | {"end": "0001-01-01T00:00:00+00:00"},
+])  # fmt: skip
+async def test_a_slot_that_cannot_be_read_leads_to_the_search(house, fields):
+    browser = await whose_login_ended(house)
+
+    landed, page = await through_login(browser, await browser.post("/book", fields))
+
+    assert (landed, page.status_code) == ("/find?unsent=1", 200)
+
+
+async def test_files_in_a_form_are_no_way_around(house):
+    browser = await whose_login_ended(house)
+
+    answer = await browser.send("POST", "/book", files={"start": b"x"}, headers={"origin": ORIGIN})
+
+    assert (await through_login(browser, answer))[0] == "/find?unsent=1"
+
+
+async def test_a_closure_is_filled_in_again_unless_its_reason_is_too_long_for_an_address(house):
+    browser = await whose_login_ended(house)
+    landed, page = await through_login(browser, await browser.post("/operator/bendorf/closures", CLOSURE))
+    assert landed == f"/operator/bendorf/closures?{urlencode(CLOSURE)}&unsent=1"
+    assert 'value="Wartung"' in page.text
+
+    await age(house, seen_at=real_now() - timedelta(hours=1))
+    long = CLOSURE | {"reason": "ä" * 120}
+    landed, page = await through_login(browser, await browser.post("/operator/bendorf/closures", long))
+    assert (landed, page.status_code) == ("/operator/bendorf/closures?unsent=1", 200)
+
+
+async def test_the_day_of_a_check_in_stays(house):
+    browser = await whose_login_ended(house)
+    path = f"/operator/bendorf/bookings/{BOOKING_ID}/check-in"
+
+    landed, _ = await through_login(browser, await browser.post(path, {"date": "2026-12-01"}))
+
+    assert landed == "/operator/bendorf?date=2026-12-01&unsent=1"
+
+
+async def test_the_way_back_of_a_form_is_never_taken_from_outside(house):
+    browser = await whose_login_ended(house)
+    foreign = {"referer": "http://evil.example/x"}
+
+    landed, _ = await through_login(browser, await browser.post("/operator/bendorf/hours", {}, headers=foreign))
+
+    assert landed == "/operator/bendorf/hours?unsent=1"
+
+
+async def test_a_form_refused_by_its_service_for_want_of_a_login_says_so_too(house):
+    browser = house.browser()
+    await browser.login()
+    house.booking.routes["POST /v1/bookings"] = fakes.refusal(401, "unauthorized")
+
+    answer = await browser.post("/book", SLOT)
+
+    assert "minutes%3D90%26unsent%3D1" in answer.headers["location"]
+
+
+@pytest.mark.parametrize("path", [DOCUMENT, f"{DOCUMENT}?lang=en", FILE])
+@pytest.mark.parametrize("headers", [NAVIGATION, {"accept": "text/html"}])
+async def test_a_link_to_a_document_leads_through_the_login_and_back(house, path, headers):
+    house.billing.routes |= {
+        f"GET {urlsplit(path).path.removeprefix('/api/billing')}": httpx.Response(200, html="<p>Rechnung</p>")
+    }
+    for browser in (house.browser(), await whose_login_ended(house)):
+        answer = await browser.get(path, headers=headers)
+
+        assert answer.headers["location"].startswith("/en/auth/login?" if "lang=en" in path else "/auth/login?")
+        assert answer.headers["cache-control"] == "no-store"
+        assert house.billing.seen == []
+        landed, page = await through_login(browser, answer)
+        assert (landed, page.status_code) == (path, 200)
+        assert "Rechnung" in page.text
+        house.billing.seen.clear()
+
+
+@pytest.mark.parametrize("headers", [
+    {"accept": "application/json"}, {"accept": "*/*"}, {"accept": "application/json, text/html;q=0.5"},
+    NAVIGATION | {"authorization": "Bearer x"}, NAVIGATION | {"sec-fetch-mode": "cors"},
+])  # fmt: skip
+@pytest.mark.parametrize("path", [DOCUMENT, FILE])
+async def test_programs_get_the_refusal_itself(house, path, headers):
+    house.billing.routes[f"GET {path.removeprefix('/api/billing')}"] = fakes.refusal(401, "unauthorized")
+
+    answer = await house.browser().get(path, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/billing/v1/documents", f"/api/billing/v1/exports/{GRANT_ID}", "/api/booking/v1/hubs"]
+)
+async def test_what_no_page_links_to_stays_the_api(house, path):
+    house.billing.routes[f"GET {path.removeprefix('/api/billing')}"] = fakes.refusal(401, "unauthorized")
+
+    assert (await house.browser().get(path, headers=NAVIGATION)).status_code in {200, 401}
