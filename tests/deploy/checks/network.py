@@ -27,8 +27,8 @@ def _told(edge: Edge) -> str:
 
 def _addresses(manifests: Manifests) -> Iterator[str]:
     """An address names a Service, and somebody of this program may talk to its pods."""
-    for name in MEMBERS:
-        pods = [pod for pod in manifests.programs() if pod.name == name]
+    for name in (*MEMBERS, "keycloak"):
+        pods = [pod for pod in manifests.pods() if pod.name == name]
         addresses = {
             value for pod in pods for key, value in environment(manifests, pod).items() if key.endswith("_URL")
         }

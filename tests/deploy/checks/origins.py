@@ -1,16 +1,19 @@
 """One public origin, one issuer and one Keycloak, however many places name them."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from regiohub_gateway.edge.hosts import Hosts
 from regiohub_local.keycloak.realm_file import placeholders, realm
-from tests.deploy.checks.settings import environment
+from tests.deploy.checks.settings import environment, load
 from tests.deploy.manifests import Manifests, Pod
 
 
 def check(manifests: Manifests) -> list[str]:
-    return [*_differing(manifests), *_routes(manifests), *_realm(manifests)]
+    return [*_differing(manifests), *_routes(manifests), *_realm(manifests), *_logout(manifests)]
 
 
 def _values(manifests: Manifests, name: str) -> set[str]:
@@ -50,7 +53,20 @@ def _host(address: str) -> Any:
 
 
 def _realm(manifests: Manifests) -> Iterator[str]:
-    """Every placeholder of the committed realm has a value."""
+    """Every placeholder of the committed realm has a value, and every value a placeholder."""
+    file = realm(demo=False)
+    wanted, read = placeholders(file), set(re.findall(r"\$\{(RH_[A-Z0-9_]+)", json.dumps(file)))
     for pod in _keycloak(manifests):
-        missing = placeholders(realm(demo=False)) - environment(manifests, pod).keys()
-        yield from (f"{pod.owner}: the realm's {name} has no value" for name in sorted(missing))
+        told = {name for name in environment(manifests, pod) if name.startswith("RH_")}
+        yield from (f"{pod.owner}: the realm's {name} has no value" for name in sorted(wanted - told))
+        yield from (f"{pod.owner}: the realm does not read {name}" for name in sorted(told - read))
+
+
+def _logout(manifests: Manifests) -> Iterator[str]:
+    """The gateway answers under the name by which Keycloak ends sessions; other names it refuses."""
+    asked = {urlsplit(environment(manifests, pod)["RH_GATEWAY_URL"]).netloc for pod in _keycloak(manifests)}
+    for pod in (pod for pod in manifests.programs() if pod.name == "gateway"):
+        settings: Any = load(pod.name, environment(manifests, pod))
+        hosts = Hosts(settings.public_origin, settings.internal_names)
+        refused = (name for name in asked if not hosts.is_internal([(b"host", name.encode())]))
+        yield from (f"{pod.owner} does not answer under {name}" for name in sorted(refused))
