@@ -9,6 +9,12 @@ BASE=${BASE:-}
 export CONTAINERS_CONF="$PWD/deploy/images/containers.conf" BUILDAH_ISOLATION=chroot
 STAND_IN=localhost/regiohub-base:trixie
 
+may_nest() {
+    [ "$(id -u)" = 0 ] && unshare --mount --pid --fork true 2> /dev/null && return
+    echo "Error: images are built and tried by root who may make namespaces (CAP_SYS_ADMIN); here that is not so" >&2
+    exit 1
+}
+
 tools() {
     local missing=()
     for tool in buildah podman runc mmdebstrap; do command -v "$tool" > /dev/null || missing+=("$tool"); done
@@ -44,6 +50,7 @@ build() {
         -f deploy/images/Dockerfile -t "localhost/regiohub/${1##*/}:$TAG" . > /dev/null
 }
 
+may_nest
 tools
 if [ -z "$BASE" ]; then
     stand_in
