@@ -62,6 +62,14 @@ def _open_to_all(manifests: Manifests) -> None:
     _spec(manifests, "NetworkPolicy", "billing-api")["ingress"][0]["from"].append({"podSelector": {}})
 
 
+def _rule(way: str, policy: str, rule: dict[str, Any]) -> Plant:
+    return lambda manifests: _spec(manifests, "NetworkPolicy", policy)[way].append(rule)
+
+
+_ANYWHERE = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"protocol": "TCP", "port": 5432}]}
+_NEIGHBOURS = {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}]}
+
+
 FAULTS = (
     Fault("a misspelt field", "schemas", _rename("imagePullPolicy", "imagePulPolicy", at=lambda m: _container(m, "booking-api"))),
     Fault("an API version that Kubernetes has dropped", "schemas", _old_autoscaler),
@@ -78,6 +86,9 @@ FAULTS = (
     Fault("a probe that asks a path nobody serves", "probes", _set("/ready", "readinessProbe", "httpGet", "path", at=lambda m: _container(m, "gateway-api"))),
     Fault("a worker that may not deliver its facts", "network", _drop("egress", at=lambda m: _spec(m, "NetworkPolicy", "access-worker"))),
     Fault("a service that is open to everyone inside", "network", _open_to_all),
+    Fault("a rule that names nobody and so lets in everybody", "network", _rule("ingress", "access-api", {})),
+    Fault("a service that is open to another namespace", "network", _rule("ingress", "booking-api", _NEIGHBOURS)),
+    Fault("a worker that may reach databases anywhere", "network", _rule("egress", "booking-worker", _ANYWHERE)),
     Fault("an address with a wrong port", "network", _set("http://booking-api:8080", "GATEWAY_BOOKING_URL", at=lambda m: _settings(m, "gateway"))),
     Fault("a logout that Keycloak sends to a wrong port", "network", _set("http://gateway-api:80", "RH_GATEWAY_URL", at=lambda m: _settings(m, "keycloak"))),
     Fault("a container that may write to its image", "security", _set(False, "securityContext", "readOnlyRootFilesystem", at=lambda m: _container(m, "booking-worker"))),

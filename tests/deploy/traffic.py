@@ -6,9 +6,12 @@ from typing import Any
 from tests.deploy.connections_table import Edge
 from tests.deploy.manifests import Manifests, Pod, matches
 
-_OUTSIDE = {"regiohub/edge": "outside", "regiohub/monitoring": "monitoring", "kubernetes.io/metadata.name": ""}
+_OUTSIDE = {
+    ("regiohub/edge", "true"): "outside", ("regiohub/monitoring", "true"): "monitoring",
+    ("kubernetes.io/metadata.name", "kube-system"): "", ("kubernetes.io/metadata.name", "cnpg-system"): "",
+}  # fmt: skip
 """Namespaces by the label that names them; the operator's and DNS's are no connections of ours."""
-_WORLD = {443: "Stripe", 587: "SMTP"}
+_WORLD = {443: "Stripe", 25: "SMTP", 465: "SMTP", 587: "SMTP"}
 
 
 def allowed(manifests: Manifests, source: Pod, target: Pod, port: int) -> bool:
@@ -18,10 +21,15 @@ def allowed(manifests: Manifests, source: Pod, target: Pod, port: int) -> bool:
 def _passes(manifests: Manifests, way: str, mine: Pod, other: Pod, port: int) -> bool:
     rules = list(_rules(manifests, way, mine))
     return any(
-        _takes_port(rule, port)
-        and any("podSelector" in p and matches(p["podSelector"], other.labels) for p in _peers(rule))
+        _takes_port(rule, port) and (not _peers(rule) or any(_takes(peer, other) for peer in _peers(rule)))
         for rule in rules
     )
+
+
+def _takes(peer: Mapping[str, Any], other: Pod) -> bool:
+    """Whether a peer of our own namespace is meant."""
+    mine = "podSelector" in peer and "namespaceSelector" not in peer
+    return mine and matches(peer["podSelector"], other.labels)
 
 
 def _rules(manifests: Manifests, way: str, pod: Pod) -> Iterator[Mapping[str, Any]]:
@@ -67,15 +75,32 @@ def _inside(manifests: Manifests, may: Callable[[Manifests, Pod, Pod, int], bool
 def _across(manifests: Manifests) -> Iterator[Edge]:
     for pod in manifests.pods():
         for rule in _rules(manifests, "ingress", pod):
-            for peer in _peers(rule):
-                yield from ((name, pod.name) for name in _namespace(peer) if name)
+            yield from ((name, pod.name) for name in [*_namespaces(rule), *_callers(rule)])
         for rule in _rules(manifests, "egress", pod):
-            if any("ipBlock" in peer for peer in _peers(rule)) and "cnpg.io/cluster" not in pod.labels:
-                yield from ((pod.name, _WORLD[port]) for port in _WORLD if _takes_port(rule, port))
+            yield from ((pod.name, name) for name in _namespaces(rule))
+            if "cnpg.io/cluster" not in pod.labels:
+                yield from ((pod.name, name) for name in _world(rule))
 
 
-def _namespace(peer: Mapping[str, Any]) -> Iterator[str]:
-    labels = peer.get("namespaceSelector", {}).get("matchLabels", {})
-    yield from (_OUTSIDE[key] for key in labels)
-    if "namespaceSelector" in peer and not labels:
-        yield "any namespace"
+def _namespaces(rule: Mapping[str, Any]) -> Iterator[str]:
+    for peer in _peers(rule):
+        if "namespaceSelector" in peer:
+            labels = peer["namespaceSelector"].get("matchLabels", {}).items()
+            name = next((_OUTSIDE[label] for label in labels if label in _OUTSIDE), "any namespace")
+            yield from [name] if name else []
+
+
+def _callers(rule: Mapping[str, Any]) -> list[str]:
+    return ["the world"] if _is_everywhere(rule) else []
+
+
+def _world(rule: Mapping[str, Any]) -> list[str]:
+    """Which services of the world are meant, by their ports; without ports all are."""
+    if not _is_everywhere(rule):
+        return []
+    ports = [entry["port"] for entry in rule.get("ports", ())]
+    return [_WORLD.get(port, f"port {port} of the world") for port in ports] or ["the world"]
+
+
+def _is_everywhere(rule: Mapping[str, Any]) -> bool:
+    return not _peers(rule) or any("ipBlock" in peer for peer in _peers(rule))
