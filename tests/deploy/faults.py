@@ -92,6 +92,7 @@ FAULTS = (
     Fault("an address with a wrong port", "network", _set("http://booking-api:8080", "GATEWAY_BOOKING_URL", at=lambda m: _settings(m, "gateway"))),
     Fault("a logout that Keycloak sends to a wrong port", "network", _set("http://gateway-api:80", "RH_GATEWAY_URL", at=lambda m: _settings(m, "keycloak"))),
     Fault("a container that may write to its image", "security", _set(False, "securityContext", "readOnlyRootFilesystem", at=lambda m: _container(m, "booking-worker"))),
+    Fault("a container that runs as root although its pod may not", "security", _set(0, "securityContext", "runAsUser", at=lambda m: _container(m, "gateway-api"))),
     Fault("a container without a memory limit", "security", _drop("memory", at=lambda m: _container(m, "access-api")["resources"]["limits"])),
     Fault("a budget that lets no node be drained", "scaling", _set(0, "maxUnavailable", at=lambda m: _spec(m, "PodDisruptionBudget", "gateway-api"))),
     Fault("a grace shorter than the longest request", "scaling", _set(20, "template", "spec", "terminationGracePeriodSeconds", at=lambda m: _spec(m, "Deployment", "gateway-api"))),

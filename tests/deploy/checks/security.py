@@ -41,6 +41,10 @@ def _of_container(container: Mapping[str, Any]) -> Iterator[str]:
         "drop", ()
     ):
         yield "may gain privileges"
+    if context.get("privileged") or context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
+        yield "loosens what its pod says"
+    if context.get("capabilities", {}).get("add"):
+        yield "gets capabilities back"
     if not context.get("readOnlyRootFilesystem"):
         yield "may write to its image"
     if container["image"].rpartition(":")[2] in {container["image"], "latest"}:
