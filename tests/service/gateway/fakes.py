@@ -135,6 +135,7 @@ class Keycloak(httpx.AsyncBaseTransport):
         self.logout_answer = 204
         self.nonce = ""
         self.id_type: str | None = "ID"
+        self.is_down = False
 
     def login(self, url: str, sub: str = "alice", roles: tuple[str, ...] = ("member",), **claims: Any) -> str:
         """What the login form ends in: the way back with a code."""
@@ -147,6 +148,8 @@ class Keycloak(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
+        if self.is_down:
+            raise httpx.ConnectError("down")
         path = request.url.path.rsplit("/", 1)[-1]
         if path == "certs":
             return httpx.Response(200, json=await fetch_keys())

@@ -61,6 +61,17 @@ async def test_the_question_uses_pkce_state_and_nonce(house):
     assert "/protocol/openid-connect/registrations?" in register
 
 
+@pytest.mark.parametrize("path", ["/auth/login?return_to=/bookings", "/en/auth/register"])
+async def test_while_keycloak_is_away_our_page_says_so(house, path):
+    house.keycloak.is_down = True
+    answer = await house.browser().get(path, headers={"accept": "text/html"})
+
+    assert answer.status_code == 503
+    assert "<h1" in answer.text
+    house.keycloak.is_down = False
+    assert (await house.browser().get(path)).status_code == 303
+
+
 async def test_an_answer_that_this_browser_did_not_ask_for_is_refused(house):
     attacker, victim = house.browser(), house.browser()
     asked = await attacker.get("/auth/login")

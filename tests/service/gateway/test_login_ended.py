@@ -1,5 +1,7 @@
 """What happens to a form or a link when the login has ended meanwhile: through the login, and back to where it works."""
 
+import base64
+import json
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -128,6 +130,50 @@ async def test_a_closure_is_filled_in_again_unless_its_reason_is_too_long_for_an
     long = CLOSURE | {"reason": "ä" * 120}
     landed, page = await through_login(browser, await browser.post("/operator/bendorf/closures", long))
     assert (landed, page.status_code) == ("/operator/bendorf/closures?unsent=1", 200)
+
+
+BUYER = {"name": "Käthe <1>", "street": "Am Markt 1", "postcode": "56170", "city": "Bendorf", "country": "DE"}
+
+
+async def test_who_pays_need_not_type_name_and_address_again(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await whose_login_ended(house)
+
+    answer = await browser.post(f"/en/bookings/{BOOKING_ID}/pay", BUYER | {"csrf": "old", "key": "k"})
+    landed, page = await through_login(browser, answer)
+
+    assert landed == f"/en/bookings/{BOOKING_ID}/pay?unsent=1"
+    for typed in ("Käthe &lt;1&gt;", "Am Markt 1", "56170", 'value="Bendorf"'):
+        assert typed in page.text
+    cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith("__Host-rh-form="))
+    assert "Max-Age=900; Path=/; SameSite=lax; Secure" in cookie
+    assert "HttpOnly" in cookie
+    assert set(typed_in(cookie)["fields"]) == set(BUYER)
+
+
+async def test_what_was_typed_is_shown_on_its_own_page_alone(house):
+    other = "00000000-0000-7000-8000-0000000000ff"
+    for one in (BOOKING_ID, other):
+        house.booking.routes[f"GET /v1/bookings/{one}"] = fakes.booking("held", id=one)
+    browser = await whose_login_ended(house)
+    await through_login(browser, await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER))
+
+    assert "Am Markt 1" not in (await browser.get(f"/bookings/{other}/pay")).text
+    assert "Am Markt 1" in (await browser.get(f"/bookings/{BOOKING_ID}/pay")).text
+
+
+@pytest.mark.parametrize("value", ["x", "e30=", "W10=", "bnVsbA==", "////", "eyJwYXRoIjogIi8iLCAiZmllbGRzIjogW119"])
+async def test_a_cookie_of_typed_text_that_cannot_be_read_changes_nothing(house, value):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = house.browser()
+    await browser.login("carla", *STAFF["roles"])
+    browser.cookies["__Host-rh-form"] = value
+
+    assert (await browser.get(f"/bookings/{BOOKING_ID}/pay")).status_code == 200
+
+
+def typed_in(cookie):
+    return json.loads(base64.urlsafe_b64decode(cookie.partition("=")[2].partition(";")[0].strip('"')))
 
 
 async def test_the_day_of_a_check_in_stays(house):

@@ -295,6 +295,32 @@ async def test_an_operator_sees_no_key_and_papers_of_a_members_booking(house):
     assert "Der Hub hat diese Buchung storniert" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/bookings/{}/pay", "/bookings/{}/payment", "/key/{}"])
+async def test_paying_and_the_key_are_the_members_alone(house, path):
+    operator = await member(house, "olga", ("member", "hub-operator"), hub_operator=["bendorf"])
+    for status in ("held", "confirmed"):
+        house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(status, is_own=False)
+        assert (await operator.get(path.format(BOOKING_ID))).status_code == 404, status
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("held", "sobald die Buchung bezahlt ist"), ("confirmed", "wird gerade angelegt"),
+        ("cancelled", "öffnet keine Tür mehr"), ("expired", "öffnet keine Tür mehr"),
+    ],
+)  # fmt: skip
+async def test_a_key_that_is_not_there_says_why(house, status, said):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(status)
+    house.access.routes["GET /v1/grants"] = fakes.items()
+
+    answer = await (await member(house)).get(f"/key/{BOOKING_ID}")
+
+    check_page(answer, "de")
+    assert said in answer.text
+    assert (f"/bookings/{BOOKING_ID}/pay" in hrefs(answer.text)) is (status == "held")
+
+
 async def test_while_billing_is_away_nothing_is_claimed_about_money(house):
     house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking(
         "cancelled", confirmed_at="2027-03-09T09:00:00+00:00"

@@ -829,7 +829,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     }  # fmt: skip
     batch = {
         "id": GRANT_ID, "operator": "stadt-bendorf", "number": 1, "productive": False, "profile": "default", "file_name": "hkr.csv",
-        "sha256": "ab" * 32, "row_count": 2, "sum_cents": 900, "replaced": [], "created_by": "x", "created_at": real_now().isoformat(),
+        "sha256": "ab" * 32, "row_count": 2, "sum_cents": 900, "replaced": [{"original": "Łukasz", "written": "Lukasz"}], "created_by": "x", "created_at": real_now().isoformat(),
     }  # fmt: skip
     case = {
         "id": BOOKING_ID,
@@ -880,6 +880,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     shown = await browser.get(made.headers["location"])
     check_page(shown, "de")
     assert "ab" * 32 in shown.text
+    assert "Łukasz → Lukasz" in shown.text
     assert f"/api/billing/v1/exports/{GRANT_ID}/file" in shown.text
 
     house.billing.routes["POST /v1/exports"] = refusal(409, "nothing-to-export")

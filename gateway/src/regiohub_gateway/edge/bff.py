@@ -140,6 +140,8 @@ class Bff:
 
     async def _ask(self, request: Request, return_to: str, *, register: bool) -> Response:
         await self._limiter.take(self._logins, request.state.address)
+        # Where Keycloak is away, our page says so; a browser that is sent there shows nothing but its own error.
+        await self._keycloak.fetch_keys()
         begun = cookies.names(request.scope["headers"], cookies.QUESTION)
         free = [slot for slot in _SLOTS if cookies.QUESTION + slot not in begun] or list(_SLOTS)
         question = Question.new(secrets.choice(free), safe_return(return_to))

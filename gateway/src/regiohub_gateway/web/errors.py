@@ -8,10 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from regiohub_gateway.web import render
+from regiohub_gateway.web import render, typed
 from regiohub_gateway.web.api import Refused
 from regiohub_gateway.web.forms import LoginNeeded
-from regiohub_gateway.web.returns import way_back
+from regiohub_gateway.web.returns import fields_of, way_back
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import NotFound, Problem
 
@@ -51,7 +51,10 @@ def install(app: FastAPI) -> None:
 async def to_login(request: Request) -> RedirectResponse:
     """Send to the login and back; a form that was sent comes back as its page."""
     target = render.link(render.language_of(request), "/auth/login")
-    return RedirectResponse(f"{target}?return_to={quote(await way_back(request), safe='')}", 303)
+    fields = await fields_of(request) if request.method == "POST" else {}
+    response = RedirectResponse(f"{target}?return_to={quote(way_back(request, fields), safe='')}", 303)
+    typed.keep(response, request, fields)
+    return response
 
 
 def _wants_html(request: Request) -> bool:

@@ -31,20 +31,19 @@ _LONGEST = 300
 """What the login keeps of an address; of a longer one it keeps nothing."""
 
 
-async def way_back(request: Request) -> str:
-    """Return the page to come back to, in its language."""
+def way_back(request: Request, fields: Mapping[str, str]) -> str:
+    """Return the page to come back to, in its language; ``fields`` are those of a form that was sent."""
     if request.method == "POST":
-        return await _page_of_form(request)
+        return _page_of_form(request, fields)
     query = f"?{request.url.query}" if request.url.query else ""
     return link(language_of(request), request.scope["raw_path"].decode("ascii")) + query
 
 
-async def _page_of_form(request: Request) -> str:
+def _page_of_form(request: Request, fields: Mapping[str, str]) -> str:
     """Return the form's page with what it takes over; the rest has to be entered again."""
     route: str = request.scope["route"].path
     page, names = _PAGES[route]
     path = link(language_of(request), page.format(**{k: quote(v, safe="") for k, v in request.path_params.items()}))
-    fields = await _fields(request)
     kept = _slot(fields) if route == "/book" else urlencode({name: fields[name] for name in names if name in fields})
     if route == "/book" and not kept:
         path = link(language_of(request), "/find")
@@ -52,7 +51,8 @@ async def _page_of_form(request: Request) -> str:
     return full if kept and len(full) <= _LONGEST else f"{path}?{UNSENT}=1"
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def fields_of(request: Request) -> dict[str, str]:
+    """Return the fields that a form sent, files left out; nothing if it cannot be read. Can be asked once."""
     try:
         data = await request.form(max_files=0, max_fields=200)
     except HTTPException:

@@ -204,6 +204,7 @@ LIFE: Sequence[Stop] = (
     Stop("key", "data", "/key/{current}", MEMBER, _show_code),
     Stop("key", "data-login-over", "/key/{current}", MEMBER, _show_login_note),
     Stop("key", "empty", "/key/{cancelled}", MEMBER),
+    Stop("key", "data-unpaid", "/key/{held}", MEMBER),
     Stop("operator", "data", "/operator", COUNTY),
     Stop("operator", "error-forbidden", "/operator", MEMBER),
     Stop("operator-day", "data", "/operator/bendorf?date={date}", OPERATOR),

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from regiohub_gateway.web import moments
+from regiohub_gateway.web import moments, typed
 from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import Form, known_id, read_form, visitor_of
 from regiohub_gateway.web.reads import Json, active_grants, documents_of, find_grant, grant_of, payments_of
 from regiohub_gateway.web.render import go, language_of, link, page
 from regiohub_shared.clock import now
-from regiohub_shared.problem import Unavailable
+from regiohub_shared.problem import NotFound, Unavailable
 
 router = APIRouter(include_in_schema=False)
 _LANGUAGE = "__Host-rh-lang"
@@ -87,12 +87,12 @@ async def pay_page(request: Request, booking_id: str) -> Response:
     if back:
         return back
     api, booking_id = api_of(request), known_id(booking_id)
-    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    booking = await _own(api, booking_id)
     if booking["status"] in {"confirmed", "checked_in", "completed"}:
         return go(request, f"/bookings/{booking_id}")
     payments = await payments_of(api, booking_id)
-    form = Form(values={"name": visitor.name, "country": "DE"} | _known_buyer(payments), lists={})
-    return _pay(request, booking, form, payments, None)
+    known = {"name": visitor.name, "country": "DE"} | _known_buyer(payments)
+    return _pay(request, booking, Form(values=known | typed.kept(request), lists={}), payments, None)
 
 
 @router.post("/bookings/{booking_id}/pay")
@@ -102,7 +102,7 @@ async def pay(request: Request, booking_id: str) -> Response:
     buyer = _read_buyer(form)
     key = form.key()
     if form.errors:
-        booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+        booking = await _own(api, booking_id)
         return _pay(request, booking, form, await payments_of(api, booking_id), None)
     try:
         order = {"booking_id": booking_id, "buyer": buyer, "locale": language_of(request)}
@@ -110,7 +110,7 @@ async def pay(request: Request, booking_id: str) -> Response:
     except Refused as refused:
         if refused.status == 401:
             raise
-        booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+        booking = await _own(api, booking_id)
         return _pay(request, booking, form, await payments_of(api, booking_id), refused)
     if not payment.get("checkout_url"):
         return go(request, f"/bookings/{booking_id}/payment")
@@ -125,7 +125,7 @@ async def payment_page(request: Request, booking_id: str) -> Response:
     if back:
         return back
     api, booking_id = api_of(request), known_id(booking_id)
-    booking = await api.get("booking", f"/v1/bookings/{booking_id}")
+    booking = await _own(api, booking_id)
     if booking["status"] in {"confirmed", "checked_in", "completed"}:
         return go(request, f"/bookings/{booking_id}?paid=1")
     payments = await payments_of(api, booking_id)
@@ -158,6 +158,14 @@ async def cancel(request: Request, booking_id: str) -> Response:
 async def send_cancel(api: Api, booking_id: str, form: Form) -> None:
     """Ask booking to cancel the version that the form showed."""
     await api.send("POST", "booking", f"/v1/bookings/{booking_id}/cancel", headers={"if-match": form.etag()})
+
+
+async def _own(api: Api, booking_id: str) -> Json:
+    """Return the visitor's own booking: operators may read a member's, but paying it is the member's."""
+    booking: Json = await api.get("booking", f"/v1/bookings/{booking_id}")
+    if not booking["is_own"]:
+        raise NotFound
+    return booking
 
 
 def _cancel(request: Request, booking: Json, etag: str, refused: Refused | None) -> Response:

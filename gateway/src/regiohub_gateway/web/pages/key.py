@@ -14,7 +14,7 @@ from regiohub_gateway.web.api import Api, Refused, api_of, is_away
 from regiohub_gateway.web.forms import known_id, visitor_of
 from regiohub_gateway.web.reads import Json, find_grant
 from regiohub_gateway.web.render import page
-from regiohub_shared.problem import Unavailable
+from regiohub_shared.problem import NotFound, Unavailable
 
 router = APIRouter(include_in_schema=False)
 _WORKER = Path(__file__).parents[1] / "static" / "key-worker.js"
@@ -36,6 +36,8 @@ async def key_page(request: Request, booking_id: str) -> Response:
     if isinstance(names, Exception) and (grant is None or not is_away(names)):
         raise names
     booking, hub = (None, None) if isinstance(names, Exception) else names
+    if booking and not booking["is_own"]:
+        raise NotFound
     return page(request, "key", booking_id=booking_id, booking=booking, hub=hub, grant=grant)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
+from anyascii import anyascii
+
 from regiohub_billing.domain.hkr import Record
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
@@ -137,7 +139,10 @@ def neutralise(text: str) -> str:
 
 
 def transliterate(text: str, encoding: str) -> str:
-    """Return the text with each character that the encoding lacks replaced by its nearest one, else ``?``."""
+    """Return the text with each character that the encoding lacks replaced by its nearest one or Latin spelling.
+
+    What has neither becomes ``?``.
+    """
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
@@ -209,4 +214,5 @@ def _nearest(char: str, encoding: str) -> str:
     if by_hand != char:
         return by_hand
     base = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
-    return base if base and _fits(base, encoding) else "?"
+    # Of another script, the name as Latin letters spell it: a treasury books no debtor called "????".
+    return base if base and _fits(base, encoding) else anyascii(char) or "?"

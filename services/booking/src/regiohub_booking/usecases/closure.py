@@ -15,7 +15,7 @@ from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import FREES_SLOT, Event, can
 from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Closure
-from regiohub_booking.usecases.facts import record
+from regiohub_booking.usecases.facts import end_lapsed, record
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Conflict, Forbidden, NotFound
@@ -79,7 +79,8 @@ async def create_closure(
     Bookings in the way are listed in the refusal, or cancelled with full refund in the same transaction. What was over
     before ``now`` is in nobody's way: a closure of today keeps its own times and leaves this morning's bookings alone.
     """
-    await places.get_hub(session, hub)
+    # Whoever makes a resource in this hub at this moment waits, and then finds this closure.
+    await places.get_hub(session, hub, lock=True)
     require_operator(principal, hub)
     if slot.end <= now:
         raise ClosureInThePast
@@ -120,9 +121,7 @@ async def _clear(
     session: AsyncSession, found: Sequence[Booking], closing: _Closing, *, cancel_conflicting: bool, now: datetime
 ) -> None:
     """End lapsed holds, then refuse or cancel what is left; what has freed its slot while we waited is left alone."""
-    for booking in found:
-        if booking.is_lapsed(now):
-            await record(session, booking.expire(now))
+    await end_lapsed(session, found, now=now)
     left = [booking for booking in found if not (booking.is_lapsed(now) or booking.status in FREES_SLOT)]
     _check_begun([booking for booking in left if not can(booking.status, Event.CANCEL)], closing, now)
     if left and not cancel_conflicting:

@@ -1,6 +1,6 @@
 """What an event on a booking entails: save it, free its place, tell the neighbours, ask for a mail."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from regiohub_booking.domain.booking import Booking
@@ -53,8 +53,12 @@ async def clear_lapsed(on: On, claims: Sequence[Claim], *, now: datetime) -> boo
     The caller holds the leaves.
     """
     lapsed = await occupancy.lock_lapsed_in_way(on, claims, now=now)
-    for booking in lapsed or ():
-        # Someone may have ended or paid it between our look and our lock.
+    await end_lapsed(on, lapsed or (), now=now)
+    return lapsed is not None
+
+
+async def end_lapsed(on: On, locked: Iterable[Booking], *, now: datetime) -> None:
+    """End the lapsed holds among locked bookings; one that was ended or paid before our lock is left alone."""
+    for booking in locked:
         if booking.is_lapsed(now):
             await record(on, booking.expire(now))
-    return lapsed is not None

@@ -11,7 +11,7 @@ from regiohub_booking.repo import bookings, occupancy, places
 from regiohub_booking.repo.statement import savepoint
 from regiohub_booking.usecases.facts import clear_lapsed, record
 from regiohub_shared.contracts.billing import PaymentChanged
-from regiohub_shared.problem import NotFound
+from regiohub_shared.problem import NotFound, Unavailable
 
 
 class _Short(Exception):
@@ -22,13 +22,13 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     """Take the newest state of a payment; an older version than the known one changes nothing.
 
     Leaves are locked before the booking's row, as on the way in: a closure of the same place then waits and sees what
-    became of the booking, instead of running into rows of one that it could neither list nor cancel. Raises ``NotFound`` for a booking that we never had: the fact is kept and retried.
+    became of the booking, instead of running into rows of one that it could neither list nor cancel. Raises ``NotFound``
+    for a booking that we never had, ``Unavailable`` while parts change: the fact is kept and retried.
     """
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:
         raise NotFound("There is no such booking.")
-    wanted = await _claims(session, known)
-    await occupancy.lock_leaves(session, {claim.leaf_id for claim in wanted})
+    wanted = await _lock_claims(session, known)
     booking = (await bookings.lock_bookings(session, [fact.booking_id]))[0]
     old = next((one for one in booking.payments if one.payment_id == fact.payment_id), None)
     if old is not None and old.version >= fact.version:
@@ -39,6 +39,18 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     if decision == "try_slot":
         decision = "accepted" if await _reclaim(session, wanted, now) else "refund"
     await _settle(session, booking, payment, decision, now)
+
+
+async def _lock_claims(session: AsyncSession, booking: Booking) -> list[Claim]:
+    """Return the claims with their leaves locked.
+
+    They are read again under the lock: before it, a change of parts can pass that the first reading does not know.
+    """
+    wanted = await _claims(session, booking)
+    await occupancy.lock_leaves(session, {claim.leaf_id for claim in wanted})
+    if await _claims(session, booking) != wanted:
+        raise Unavailable("The parts of the resource changed at this moment.")
+    return wanted
 
 
 async def _claims(session: AsyncSession, booking: Booking) -> list[Claim]:

@@ -14,6 +14,7 @@ from regiohub_booking.repo import occupancy, places
 from regiohub_booking.tables import Hub, Operator, Resource
 from regiohub_booking.usecases.change import check_version
 from regiohub_booking.usecases.closure import close_new_leaf, require_operator
+from regiohub_booking.usecases.facts import end_lapsed
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.problem import Conflict, PreconditionFailed, PreconditionRequired
 
@@ -158,7 +159,8 @@ async def put_resource(
     check_week(wanted_week)
     check_rate(values["cents_per_hour"])
     hub: str = values["hub"]
-    await places.get_hub(session, hub)
+    # One change of a hub's resources at a time: two would build parts of parts, or slip past a closure of the hub.
+    await places.get_hub(session, hub, lock=True)
     await _check_parts(session, resource_id, hub, wanted_parts)
     made = Resource(id=resource_id, **values)
     if await places.add_first(session, made):
@@ -209,7 +211,10 @@ async def _change_parts(
         return
     leaves = sorted((old or {resource_id}) | (new or {resource_id}))
     await occupancy.lock_leaves(session, leaves)
-    busy = await occupancy.list_busy(session, leaves, Slot(now, now + _FAR), now=now)
+    ahead = Slot(now, now + _FAR)
+    # A lapsed hold is in nobody's way but could still be paid for: it ends before its rows point elsewhere.
+    await end_lapsed(session, await occupancy.lock_booked(session, leaves, ahead), now=now)
+    busy = await occupancy.list_busy(session, leaves, ahead, now=now)
     if busy:
         raise PartsInUse("Wait for the last booking or lift the closure first.")
     await places.replace_parts(session, resource_id, new)

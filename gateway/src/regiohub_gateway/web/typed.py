@@ -1,0 +1,42 @@
+"""What somebody typed into a form that came too late: kept in their own browser for as long as a login may take.
+
+Nothing of it may stand in an address, and the gateway keeps no row for who is not logged in.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+
+from fastapi import Request
+from fastapi.responses import Response
+
+_COOKIE = "__Host-rh-form"
+_FOR_S = 900
+_LONGEST = 200
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "/bookings/{booking_id}/pay": ("name", "street", "postcode", "city", "country"),
+}
+"""The fields that each route's form keeps; what an address may carry is in ``returns``."""
+
+
+def keep(response: Response, request: Request, fields: Mapping[str, str]) -> None:
+    """Keep what a form held that was sent, if its route keeps anything."""
+    names = FIELDS.get(request.scope["route"].path, ()) if fields else ()
+    kept = {name: fields[name][:_LONGEST] for name in names if name in fields}
+    if kept:
+        data = {"path": request.url.path, "fields": kept}
+        value = base64.urlsafe_b64encode(json.dumps(data).encode()).decode()
+        response.set_cookie(_COOKIE, value, max_age=_FOR_S, secure=True, httponly=True, samesite="lax")
+
+
+def kept(request: Request) -> dict[str, str]:
+    """Return what was kept for this page; nothing if it is for another one or cannot be read."""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(request.cookies.get(_COOKIE, "")))
+        path, fields = found["path"], found["fields"]
+        if path != request.url.path:
+            return {}
+        names = FIELDS[request.scope["route"].path]
+        return {name: value for name in names if isinstance(value := fields.get(name), str)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
