@@ -59,7 +59,7 @@ screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × 
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots
 
 ##@ Check
-.PHONY: lint types imports openapi openapi-check
+.PHONY: lint types imports openapi openapi-check k8s k8s-lint images
 lint: $(VENV)/.ready ## ruff: rules and format
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -71,6 +71,14 @@ openapi: $(VENV)/.ready ## Write the services' OpenAPI files
 	@$(PY) -m regiohub_local.openapi
 openapi-check: $(VENV)/.ready ## Say whether the committed OpenAPI files match the code
 	@$(PY) -m regiohub_local.openapi --check
+
+k8s: k8s-lint ## Render both overlays and check them, with planted faults
+	@$(PYTEST) tests/deploy $(T)
+k8s-lint: $(VENV)/.ready ## kube-score, checkov and the operators' schemas on both overlays
+	@$(PY) -m tests.deploy.linters
+images: $(VENV)/.ready $(VENDOR)/.ready ## Build the four images and start each as the cluster would (Debian, root)
+	@deploy/images/build.sh
+	@$(PYTEST) tests/images $(T)
 
 ##@ Keep
 .PHONY: format lock lock-check migrate revision seed clean ci
@@ -93,4 +101,4 @@ seed: $(VENV)/.ready ## Put the demo region into the running house
 	@$(PY) -m regiohub_local seed
 clean: stop ## Remove what can be made again (environment, caches); the state in .run stays
 	@rm -rf $(VENV) $(VENDOR) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-ci: lock-check lint types imports openapi-check test ## What CI runs
+ci: lock-check lint types imports openapi-check k8s test ## What CI runs

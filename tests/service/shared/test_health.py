@@ -55,6 +55,19 @@ async def test_older_schema(client: httpx.AsyncClient, sql: asyncpg.Connection) 
     assert (answer.json()["found"], answer.json()["expected"]) == ("0000", "0001")
 
 
+async def test_a_schema_newer_than_the_code_is_served(client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
+    await sql.execute("UPDATE alembic_version SET version_num = '0012'")
+    assert (await client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize("revision", ["", "4f0c1e"])
+async def test_a_schema_that_no_migration_of_ours_made_is_not_served(
+    client: httpx.AsyncClient, sql: asyncpg.Connection, revision: str
+) -> None:
+    await sql.execute("UPDATE alembic_version SET version_num = $1", revision)
+    assert (await client.get("/readyz")).status_code == 503
+
+
 async def test_dead_letters_degrade(client: httpx.AsyncClient, sql: asyncpg.Connection) -> None:
     await _delivery(sql, age=timedelta(seconds=1), dead=True)
     answer = await client.get("/readyz")

@@ -30,6 +30,17 @@ def head(script_location: Path) -> str:
     return revision or ""
 
 
+def is_behind(found: str | None, expected: str) -> bool:
+    """Return whether the database's revision lacks something that code of the revision ``expected`` needs.
+
+    A higher number than ours is a later version's, whose migrations also run under the old code: during a rollout the
+    old programs go on serving it. What is no number (:func:`new_revision` gives nothing else) tells us nothing.
+    """
+    if found is None or not (found.isdecimal() and expected.isdecimal()):
+        return found != expected
+    return int(found) < int(expected)
+
+
 def run_migrations(script_location: Path, url: str, revision: str = "head", *, app_role: str = "") -> None:
     """Bring the database at ``url`` (owner role) to ``revision``; a second caller waits, then finds nothing to do.
 

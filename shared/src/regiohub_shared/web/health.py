@@ -15,7 +15,7 @@ from sqlalchemy import text
 from regiohub_shared.auth.keys import KeyCache
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
-from regiohub_shared.db.migrate import head
+from regiohub_shared.db.migrate import head, is_behind
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Unavailable
 from regiohub_shared.web.errors import problems
@@ -126,7 +126,7 @@ async def _check_schema(db: Database, expected: str) -> None:
             found = (await session.execute(_REVISION)).scalar_one_or_none()
     except Exception as error:
         raise NotReady("The database does not answer.") from error
-    if found != expected:
+    if is_behind(found, expected):
         raise NotReady("The database's schema is not the one that this code needs.", found=found, expected=expected)
 
 
