@@ -7,7 +7,7 @@ from tests.deploy.manifests import MEMBERS, ROOT
 Edge = tuple[str, str]
 
 _NAMES = {
-    "browser": "outside", "scripts": "outside", "reader": "outside", "Stripe": "Stripe", "SMTP": "SMTP",
+    "browser": "outside", "scripts": "outside", "reader": "outside", "calendar program": "outside", "Stripe": "Stripe", "SMTP": "SMTP",
     "Keycloak": "keycloak", "monitoring": "monitoring", "data protection officer's job": "privacy",
     **{name: name for name in MEMBERS},
 }  # fmt: skip
