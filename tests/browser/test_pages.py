@@ -2,7 +2,7 @@
 
 from regiohub_billing.render import document
 from regiohub_gateway.web.site import routers
-from regiohub_local.browser import checks, tour
+from regiohub_local.browser import checks, stops, tour
 from regiohub_local.browser.people import People
 from tests.support.browser import axe, mend
 from tests.unit.billing.test_page import INVOICE
@@ -21,8 +21,8 @@ async def visit(page, view):
 async def test_every_page_in_every_state(bare_house, chromium_browser):
     people, faults = People(chromium_browser, bare_house), []
     try:
-        async for stops, facts in tour.stages(bare_house):
-            faults += await tour.go(people, bare_house.origin, stops, facts, visit)
+        async for part, facts in tour.stages(bare_house):
+            faults += await tour.go(people, bare_house.origin, part, facts, visit)
     finally:
         await people.close()
         await mend(bare_house)
@@ -33,13 +33,13 @@ def test_every_page_of_the_gateway_is_on_the_tour():
     found = {route.path for router in routers() for route in router.routes if "GET" in route.methods}
 
     # A script, and the way back to the list for who reloads what is shown once.
-    assert found - {"/key/worker.js", "/bookings/calendar"} == set(tour.PAGES.values())
+    assert found - {"/key/worker.js", "/bookings/calendar"} == set(stops.PAGES.values())
 
 
 def test_every_page_has_every_state_or_a_reason():
-    assert tour.gaps() == []
-    assert {name for name, _ in tour.WITHOUT} <= set(tour.PAGES) | set(tour.PAPERS)
-    assert len({(stop.page, stop.state) for stop in tour.ALL}) == len(tour.ALL), "a picture would replace another"
+    assert stops.gaps() == []
+    assert {name for name, _ in stops.WITHOUT} <= set(stops.PAGES) | set(stops.PAPERS)
+    assert len({(stop.page, stop.state) for stop in stops.ALL}) == len(stops.ALL), "a picture would replace another"
 
 
 async def test_what_a_box_hides_is_a_fault_on_a_paper(chromium_browser):

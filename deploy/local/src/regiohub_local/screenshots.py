@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.async_api import Page
 
 from regiohub_local import postgres, supervise
-from regiohub_local.browser import checks, chromium, tour
+from regiohub_local.browser import checks, chromium, stops, tour
 from regiohub_local.browser.people import People
 from regiohub_local.plan import House
 
@@ -44,8 +44,8 @@ def main(state_dir: Path) -> int:
 
 
 def _missing(target: Path) -> list[str]:
-    views = [tour.View(stop, lang, width) for stop in tour.ALL for lang in tour.LANGUAGES for width in tour.WIDTHS]
-    return tour.gaps() + [view.name for view in views if not (target / f"{view.name}.png").exists()]
+    views = [tour.View(stop, lang, width) for stop in stops.ALL for lang in tour.LANGUAGES for width in tour.WIDTHS]
+    return stops.gaps() + [view.name for view in views if not (target / f"{view.name}.png").exists()]
 
 
 async def _take(house: House, target: Path) -> list[str]:
@@ -57,12 +57,12 @@ async def _take(house: House, target: Path) -> list[str]:
         people = People(browser, house)
         faults = []
         try:
-            async for stops, facts in tour.stages(house):
+            async for part, facts in tour.stages(house):
                 print(
-                    f"Pages: {len(stops)} in {len(tour.LANGUAGES)} languages and {len(tour.WIDTHS)} widths …",
+                    f"Pages: {len(part)} in {len(tour.LANGUAGES)} languages and {len(tour.WIDTHS)} widths …",
                     flush=True,
                 )
-                faults += await tour.go(people, house.origin, stops, facts, visit)
+                faults += await tour.go(people, house.origin, part, facts, visit)
         finally:
             await people.close()
     return faults
