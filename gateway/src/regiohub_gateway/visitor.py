@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from regiohub_shared.problem import Unavailable
 
+TYPED = "__Host-rh-form"
+"""The cookie with what somebody typed into a form that came too late; pages write it, the login's end deletes it."""
+
 
 class SessionBusy(Unavailable):
     """The session's token ran out while Keycloak was away."""

@@ -3,7 +3,9 @@
 import asyncio
 import random
 
-from tests.service.access.world import FakeReader, Phone, World, later, make_fact
+from regiohub_access.repo import places as rows
+from regiohub_access.usecases.places import HubPlan, put_doors
+from tests.service.access.world import HUB, FakeReader, Phone, World, later, make_fact, moment
 from tests.support.tokens import bearer
 
 ROUNDS = 8
@@ -41,6 +43,26 @@ async def test_a_cancellation_beside_pass_requests_leaves_no_live_pass(world: Wo
             "SELECT 1 FROM pass p WHERE NOT EXISTS (SELECT 1 FROM deny_entry d WHERE d.pass_id = p.id)"
         )
         assert live == []
+
+
+async def test_a_pass_is_not_signed_for_doors_that_change_meanwhile(world: World):
+    await world.set_up(margin=10)
+    fact = make_fact()
+    await world.hears(fact)
+    grant_id = (await world.grant_of(fact))["id"]
+
+    async with world.db.session() as session:
+        hub, doors = await rows.get_hub(session, HUB), await rows.list_doors(session, HUB)
+        await put_doors(
+            session, slug=HUB, plan=HubPlan(doors, 0, hub.address), if_version=(hub.version,), now=moment()
+        )  # fmt: skip
+        asking = asyncio.ensure_future(world.asks_pass(grant_id, Phone()))
+        while not (asking.done() or await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted")):
+            await asyncio.sleep(0.01)
+        await session.commit()
+
+    signed = (await asking).json()
+    assert (await world.grant_of(fact))["ends_at"] == signed["expires_at"]
 
 
 async def test_the_same_report_at_the_same_time_is_stored_once(world: World):

@@ -249,6 +249,20 @@ async def test_after_23_hours_our_id_is_looked_for_before_anything_is_made_anew(
     assert (await world.payments(story))[0]["checkout_url"] == payment["checkout_url"]
 
 
+async def test_a_refund_that_the_provider_made_already_is_found_and_not_failed(world: World):
+    story = a_booking(1200)
+    await world.confirmed(story)
+    await world.tell(story.cancel())
+    [row] = await world.rows("SELECT r.id, p.provider_payment_id FROM refund r JOIN payment p ON p.id = r.payment_id")
+    # As under an older key, whose answer never arrived.
+    made = {"payment_intent": row["provider_payment_id"], "amount": "1200", "metadata[refund_id]": str(row["id"])}
+    assert (await world.sandbox.post("/v1/refunds", data=made)).status_code == 200
+    await world.work()
+
+    assert [tuple(one) for one in await world.rows("SELECT status FROM refund")] == [("succeeded",)]
+    assert await world.clearing() == []
+
+
 async def test_a_call_that_left_no_trace_in_a_day_fails_the_payment(world: World):
     story = a_booking()
     await world.tell(story)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -67,7 +68,7 @@ async def _stale_refunds(world: World) -> None:
 
 async def _stuck(world: World) -> None:
     async with world.db.session() as session:
-        await bookings.list_stuck(session, limit=100)
+        await bookings.list_stuck(session, after=UUID(int=0), limit=100)
 
 
 POLLS: tuple[tuple[Callable[[World], Awaitable[None]], str], ...] = (

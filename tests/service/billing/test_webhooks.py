@@ -148,7 +148,9 @@ async def test_a_refund_by_hand_at_stripe_is_listed(world: World):
         await world.deliver(event)
     await _exhaust(world)
 
-    assert [(c["kind"], c["amount_cents"]) for c in await world.clearing()] == [("refund_unmatched", 100)]
+    [case] = await world.clearing()
+    assert (case["kind"], case["amount_cents"]) == ("refund_unmatched", 100)
+    assert (case["operator"], case["payment_id"]) == ("stadt-bendorf", (await world.payments(story))[0]["id"])
 
 
 async def test_a_lost_webhook_is_made_up_for_by_looking_again(world: World):

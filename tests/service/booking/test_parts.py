@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.usecases.change import expire_lapsed
-from regiohub_booking.usecases.closure import create_closure
+from regiohub_booking.usecases.closure import create_closure, delete_closure
 from regiohub_booking.usecases.payment import apply_payment
 from regiohub_booking.usecases.setup import put_resource
 from regiohub_shared.auth.principal import Principal
@@ -131,6 +131,19 @@ async def test_a_room_that_is_made_beside_a_closure_of_the_hub_is_closed_too(wor
 
     assert (await making).status_code == 200
     assert (await world.book((new, tomorrow(9), tomorrow(10)))).status_code == 409
+
+
+async def test_a_room_that_is_made_while_the_hub_opens_again_is_open(world: World):
+    new = uuid4()
+    wish = {"all": True, "start": tomorrow(8).isoformat(), "end": tomorrow(20).isoformat(), "reason": "x"}
+    closed = (await world.post("/v1/hubs/bendorf/closures", wish, by=OPERATOR)).json()
+    async with world.db.session() as session:
+        await delete_closure(session, principal=_OPERATOR, closure_id=UUID(closed["id"]))
+        async with beside(world, put(world, new)) as making:
+            await session.commit()
+
+    assert (await making).status_code == 200
+    assert (await world.book((new, tomorrow(9), tomorrow(10)))).status_code == 201
 
 
 async def test_two_changes_at_once_make_no_parts_of_parts(world: World):

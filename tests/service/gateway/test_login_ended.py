@@ -172,6 +172,21 @@ async def test_a_cookie_of_typed_text_that_cannot_be_read_changes_nothing(house,
     assert (await browser.get(f"/bookings/{BOOKING_ID}/pay")).status_code == 200
 
 
+async def test_what_was_typed_goes_with_the_logout_and_with_another_persons_login(house):
+    browser = await whose_login_ended(house)
+    await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER)
+    assert "__Host-rh-form" in browser.cookies
+    await browser.login("dora", *STAFF["roles"])
+    assert "__Host-rh-form" not in browser.cookies
+
+    await age(house, seen_at=real_now() - timedelta(hours=1))
+    await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER)
+    await browser.login("dora", *STAFF["roles"])
+    assert "__Host-rh-form" in browser.cookies
+    await browser.post("/auth/logout", {})
+    assert "__Host-rh-form" not in browser.cookies
+
+
 def typed_in(cookie):
     return json.loads(base64.urlsafe_b64decode(cookie.partition("=")[2].partition(";")[0].strip('"')))
 

@@ -208,6 +208,15 @@ async def test_the_loop_outlives_an_outage(access, tmp_path):
         assert syncer.last_error is None
 
 
+async def test_without_the_line_the_time_is_kept_too(access, tmp_path):
+    access.status = 503
+    async with syncer_for(access, tmp_path) as (syncer, store), running(syncer):
+        await until(lambda: syncer.last_error is not None)
+        kept = store.state.latest_seen
+        await until(lambda: store.state.latest_seen > kept)
+    assert kept >= REAL
+
+
 async def test_the_loop_outlives_a_full_disk(access, tmp_path):
     async with syncer_for(access, tmp_path) as (syncer, store):
         store._db.execute("CREATE TRIGGER full BEFORE INSERT ON denied BEGIN SELECT raise(ABORT, 'full'); END")

@@ -22,7 +22,7 @@ from regiohub_gateway.edge.routes import is_link
 from regiohub_gateway.edge.seal import Broken, Seal
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
-from regiohub_gateway.visitor import SessionBusy
+from regiohub_gateway.visitor import TYPED, SessionBusy
 from regiohub_shared.clock import real_now
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest, Forbidden, Problem
@@ -121,7 +121,7 @@ class Bff:
         ended = login is not None and await self._end_at_keycloak(login.tokens.refresh)
         target = "/" if ended else self._keycloak.logout_url(login.tokens.id if login else "")
         response = RedirectResponse(target, 303, headers=_NO_STORE)
-        for name in (cookies.SESSION, cookies.OWNER):
+        for name in (cookies.SESSION, cookies.OWNER, TYPED):
             response.headers.append("Set-Cookie", cookies.delete(name))
         # Kept door keys go with the login.
         response.headers["Clear-Site-Data"] = _FORGET_STORAGE
@@ -161,6 +161,7 @@ class Bff:
         former = cookies.read(request.scope["headers"], cookies.OWNER)
         if former is not None and former != owner:
             response.headers["Clear-Site-Data"] = _FORGET_STORAGE
+            response.headers.append("Set-Cookie", cookies.delete(TYPED))
         response.headers.append("Set-Cookie", cookies.write(cookies.OWNER, owner, max_age_s=_OWNER_S))
 
     def _question(self, request: Request, state: str) -> tuple[Question, str]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from fastapi import Request
 from fastapi.responses import Response
 
-_COOKIE = "__Host-rh-form"
+from regiohub_gateway.visitor import TYPED
+
 _FOR_S = 900
 _LONGEST = 200
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -26,13 +27,13 @@ def keep(response: Response, request: Request, fields: Mapping[str, str]) -> Non
     if kept:
         data = {"path": request.url.path, "fields": kept}
         value = base64.urlsafe_b64encode(json.dumps(data).encode()).decode()
-        response.set_cookie(_COOKIE, value, max_age=_FOR_S, secure=True, httponly=True, samesite="lax")
+        response.set_cookie(TYPED, value, max_age=_FOR_S, secure=True, httponly=True, samesite="lax")
 
 
 def kept(request: Request) -> dict[str, str]:
     """Return what was kept for this page; nothing if it is for another one or cannot be read."""
     try:
-        found = json.loads(base64.urlsafe_b64decode(request.cookies.get(_COOKIE, "")))
+        found = json.loads(base64.urlsafe_b64decode(request.cookies.get(TYPED, "")))
         path, fields = found["path"], found["fields"]
         if path != request.url.path:
             return {}

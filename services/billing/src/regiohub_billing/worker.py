@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 from regiohub_billing.repo import bookings, calls
 from regiohub_billing.settings import Settings
@@ -16,6 +17,7 @@ from regiohub_shared.events.worker import every, run_loops
 from regiohub_shared.log import configure_logging, get_logger
 
 _log = get_logger(__name__)
+_PAGE = 100
 _KEEP_KEYS = timedelta(days=2)
 """An answer holds a payment page's address, which is dead after a day."""
 
@@ -31,13 +33,21 @@ def drain(work: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
 
 
 async def settle_stuck(db: Database) -> int:
-    """Try again what stopped on a problem, for example a tax rule that has been added since."""
-    async with db.session() as session:
-        stuck = await bookings.list_stuck(session, limit=100)
-    for booking_id in stuck:
+    """Try again what stopped on a problem, for example a tax rule that has been added since; return how many.
+
+    All of them, page by page: what cannot be settled must not stand before what can.
+    """
+    tried, after = 0, UUID(int=0)
+    while True:
         async with db.session() as session:
-            await settling.settle(session, booking_id=booking_id, now=now())
-    return len(stuck)
+            stuck = await bookings.list_stuck(session, after=after, limit=_PAGE)
+        for booking_id in stuck:
+            async with db.session() as session:
+                await settling.settle(session, booking_id=booking_id, now=now())
+        tried += len(stuck)
+        if len(stuck) < _PAGE:
+            return tried
+        after = stuck[-1]
 
 
 async def verify_chains(db: Database) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,15 +90,22 @@ class Syncer:
         # Nor does one with commands: when they lapse, access shall hear of it.
         return 0 if untold or self.commands or self._store.pending_count() else self._settings.wait_s
 
+    def _remember_time(self) -> None:
+        """Each round, also without the line: a clock that a power cut sets back must not open what is over."""
+        try:
+            self._store.tick(self._clock())
+        except sqlite3.Error:
+            log.exception("the time could not be stored")
+
     async def _try(self, wait_s: int, stop: asyncio.Event) -> bool:
         exchange = asyncio.ensure_future(self.once(wait_s))
         interrupts = [stop] if wait_s == 0 else [stop, self.wake]
         await _first(exchange, interrupts)
+        self._remember_time()
         if not exchange.done():  # safe: an exchange changes nothing before its answer is complete
             exchange.cancel()
         try:
             await exchange
-            self._store.tick(self._clock())
         except asyncio.CancelledError:
             return False
         except (SyncFailed, SyncRefused) as error:

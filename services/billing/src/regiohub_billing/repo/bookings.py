@@ -148,9 +148,10 @@ async def list_overdue(session: AsyncSession, *, business_now: datetime, limit: 
     return list((await session.exec(query)).all())
 
 
-async def list_stuck(session: AsyncSession, *, limit: int) -> list[UUID]:
-    """Return bookings whose last settling stopped on a problem."""
-    return list((await session.exec(select(Charge.booking_id).where(col(Charge.problem) != "").limit(limit))).all())
+async def list_stuck(session: AsyncSession, *, after: UUID, limit: int) -> list[UUID]:
+    """Return bookings whose last settling stopped on a problem, in the order of their ids, those behind ``after``."""
+    query = select(Charge.booking_id).where(col(Charge.problem) != "", col(Charge.booking_id) > after)
+    return list((await session.exec(query.order_by(col(Charge.booking_id)).limit(limit))).all())
 
 
 async def note_clearing(session: AsyncSession, item: ClearingItem) -> None:

@@ -114,7 +114,7 @@ async def apply_refund(session: AsyncSession, refund_id: UUID, seen: RefundSeen,
     if (seen.amount_cents, seen.currency, seen.provider_payment_id) != (
         found.amount_cents, payment.currency, payment.provider_payment_id,
     ):  # fmt: skip
-        await note_unknown_refund(session, seen, payment.operator, now=now)
+        await note_unknown_refund(session, payment, seen, now=now)
         return True
     before = RefundStatus(found.status)
     found.status = next_refund_status(before, seen.status)
@@ -163,10 +163,13 @@ async def _refund_moved(
             await _tell_booking(session, payment)
 
 
-async def note_unknown_refund(session: AsyncSession, seen: RefundSeen, operator: str, *, now: datetime) -> None:
-    """A refund that was not made by us, or not like this."""
+async def note_unknown_refund(
+    session: AsyncSession, payment: Payment | None, seen: RefundSeen, *, now: datetime
+) -> None:
+    """A refund that was not made by us, or not like this: a case for the town whose payment it is."""
     item = clearing(
-        "refund_unmatched", seen.provider_refund_id, operator, None, cents=seen.amount_cents,
+        "refund_unmatched", seen.provider_refund_id, payment.operator if payment else "",
+        payment.id if payment else None, cents=seen.amount_cents,
         detail="a refund at the provider that is none of ours", now=now, currency=seen.currency,
     )  # fmt: skip
     await repo.note_clearing(session, item)

@@ -135,7 +135,8 @@ async def _refund(db: Database, provider: Provider, event: StripeEvent) -> str:
     if event.attempts < _GIVE_UP_AFTER:
         raise NotYet("no refund of ours")
     async with db.session() as session:
-        await outcomes.note_unknown_refund(session, unknown, "", now=business_now())
+        payment = await repo.find_payment_by_provider(session, unknown.provider_payment_id)
+        await outcomes.note_unknown_refund(session, payment, unknown, now=business_now())
     return "no refund of ours"
 
 

@@ -174,11 +174,15 @@ async def list_closures(session: AsyncSession, hub: str, *, now: datetime) -> Se
 
 async def delete_closure(session: AsyncSession, *, principal: Principal, closure_id: UUID) -> None:
     """Open again; raises ``NotFound``, ``Forbidden``."""
-    query = select(Closure).where(Closure.id == closure_id).with_for_update()
-    closure = (await session.exec(query)).one_or_none()
+    hub = (await session.exec(select(Closure.hub).where(Closure.id == closure_id))).one_or_none()
+    if hub is None:
+        raise NotFound("There is no such closure.")
+    require_operator(principal, hub)
+    # A room that is made at this moment takes over what is closed: it waits, or is found here.
+    await places.get_hub(session, hub, lock=True)
+    closure = await session.get(Closure, closure_id, with_for_update=True)
     if closure is None:
         raise NotFound("There is no such closure.")
-    require_operator(principal, closure.hub)
     await occupancy.reopen(session, closure.id)
     await session.delete(closure)
     await session.flush()
