@@ -155,6 +155,21 @@ async def test_a_full_mailbox_is_tried_again(world: World, sink: tuple[Sink, int
     assert await world.value("SELECT sent_at IS NOT NULL FROM mail_job")
 
 
+async def test_no_late_confirmation_follows_the_cancellation(world: World, sink: tuple[Sink, int]) -> None:
+    kept, port = sink
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    kept.answer = "452 full"
+    await send_due(world.db, smtp(world, port))
+    kept.answer = ""
+    await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=1)
+    await send_due(world.db, smtp(world, port))
+    await world.sql("UPDATE mail_job SET next_at = $1 WHERE sent_at IS NULL", real_now() - timedelta(seconds=1))
+    await send_due(world.db, smtp(world, port))
+
+    assert [mail["Subject"].split(":")[0] for mail in kept.mails] == ["Storniert"]
+    assert await world.value("SELECT count(*) FROM mail_job WHERE sent_at IS NULL") == 0
+
+
 async def test_a_killed_workers_mail_is_taken_over_when_its_lease_ends(world: World, sink: tuple[Sink, int]) -> None:
     kept, port = sink
     await world.book((FREE, tomorrow(9), tomorrow(10)))

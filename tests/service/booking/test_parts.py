@@ -95,6 +95,44 @@ async def test_a_late_payment_beside_a_change_of_parts_claims_the_new_parts(worl
         assert (await world.book((taken, tomorrow(9), tomorrow(10)), by=OTHER)).status_code == 409
 
 
+async def test_a_booking_beside_a_change_of_parts_is_refused_and_tried_again(world: World):
+    room, left, right = await rooms(world, 3)
+    async with world.db.session() as session:
+        await parts_of(world, session, room, [left, right], version=1)
+        async with beside(world, world.book((room, tomorrow(9), tomorrow(10)))) as booking:
+            await session.commit()
+
+    refused = await booking
+    assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "resource-changed")
+    assert (await world.book((room, tomorrow(9), tomorrow(10)))).status_code == 201
+    assert (await world.book((left, tomorrow(9), tomorrow(10)), by=OTHER)).status_code == 409
+
+
+async def test_a_late_payment_for_rooms_that_share_a_part_by_now_goes_back(world: World):
+    one, other, third = await rooms(world, 3)
+    times = tomorrow(9), tomorrow(10)
+    booking = (await world.book((one, *times), (other, *times))).json()
+    await world.lapse(booking)
+    async with world.db.session() as session:
+        await expire_lapsed(session, now=now())
+    assert (await put(world, other, version=1, parts=[str(one), str(third)])).status_code == 200
+
+    assert (await world.pay(booking)).status_code == 200
+    assert await world.value("SELECT verdict FROM payment_verdict") == "refund"
+
+
+async def test_a_late_payment_for_a_room_that_was_switched_off_goes_back(world: World):
+    [room] = await rooms(world, 1)
+    booking = (await world.book((room, tomorrow(9), tomorrow(10)))).json()
+    await world.lapse(booking)
+    async with world.db.session() as session:
+        await expire_lapsed(session, now=now())
+    assert (await put(world, room, version=1, is_active=False)).status_code == 200
+
+    assert (await world.pay(booking)).status_code == 200
+    assert await world.value("SELECT verdict FROM payment_verdict") == "refund"
+
+
 async def test_a_closure_waits_for_a_late_payment_and_then_cancels_what_it_confirmed(world: World):
     [room] = await rooms(world, 1)
     booking = (await world.book((room, tomorrow(9), tomorrow(10)))).json()
@@ -155,6 +193,17 @@ async def test_two_changes_at_once_make_no_parts_of_parts(world: World):
 
     refused = await nesting
     assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "invalid-parts")
+
+
+async def test_a_part_of_another_hub_is_refused(world: World):
+    [part] = await rooms(world, 1)
+    refused = await put(world, uuid4(), hub="mayen", parts=[str(part)])
+
+    assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "invalid-parts")
+    abroad = uuid4()
+    assert (await put(world, abroad, hub="mayen")).status_code == 200
+    with pytest.raises(asyncpg.CheckViolationError):
+        await world.sql("INSERT INTO resource_part (resource_id, part_id) VALUES ($1, $2)", abroad, part)
 
 
 @pytest.mark.parametrize("order", ["part first", "whole first"])

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from regiohub_booking.usecases import member
-from regiohub_booking.usecases.change import complete_over
+from regiohub_booking.usecases.change import complete_over, expire_lapsed
 from regiohub_shared.clock import now
 from tests.service.booking.world import (
     BUFFERED,
@@ -376,6 +376,26 @@ async def test_a_member_is_exported_and_erased(world: World) -> None:
     dump = str({name: rows for name, rows in (await world.rows()).items() if name != "outbox"})
     assert "demo@example.org" not in dump
     assert "member-1" not in dump
+
+
+async def test_a_late_payment_of_an_erased_member_goes_back(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.lapse(booking)
+    async with world.db.session() as session:
+        await expire_lapsed(session, now=now())
+    assert (await world.client.delete("/internal/subjects/member-1", headers=PRIVACY)).status_code == 204
+
+    assert (await world.pay(booking)).status_code == 200
+    assert await world.value("SELECT verdict FROM payment_verdict") == "refund"
+
+
+async def test_erasing_waits_for_a_booking_under_way(world: World) -> None:
+    async with world.owner.transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('member member-1', 0))")
+        erasing = asyncio.ensure_future(world.client.delete("/internal/subjects/member-1", headers=PRIVACY))
+        done, _ = await asyncio.wait({erasing}, timeout=0.5)
+        assert not done
+    assert (await erasing).status_code == 204
 
 
 async def test_an_export_leaves_nothing_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

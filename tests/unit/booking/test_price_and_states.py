@@ -121,6 +121,10 @@ def test_what_a_payment_does(booking: Booking, paid: int, now: datetime, decisio
     assert judge(booking, payment(paid), now) == decision
 
 
+def test_money_that_went_back_already_opens_no_door() -> None:
+    assert judge(held(), Payment(uuid4(), 3, 400, 400, None), ZERO) == "wait"
+
+
 def test_a_verdict_stays() -> None:
     decided = Payment(uuid4(), 2, 400, 400, "accepted")
     assert judge(held().cancel(ZERO, "member"), decided, ZERO) == "accepted"

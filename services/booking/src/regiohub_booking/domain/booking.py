@@ -16,6 +16,8 @@ from regiohub_booking.domain.states import Event, Status, next_status
 from regiohub_shared.problem import Problem
 
 Verdict = Literal["accepted", "refund"]
+ERASED = "erased-"
+"""How the ``sub`` begins that takes the place of an erased member's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,11 @@ class Booking:
         """Return when the first of the lines begins that overlap ``slot``; there must be one."""
         return min(line.slot.start for line in self.lines_in(slot))
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its member was erased: nobody is left who could come."""
+        return self.sub.startswith(ERASED)
+
     def is_lapsed(self, now: datetime) -> bool:
         """Whether it only still looks like a hold."""
         waiting = self.status in {Status.HELD, Status.REQUESTED}
@@ -269,9 +276,9 @@ def judge(booking: Booking, payment: Payment, now: datetime) -> Verdict | Litera
     """Decide about a payment: keep it, give it back, wait for more, or see whether the lapsed slot is still free."""
     if payment.verdict is not None:
         return payment.verdict
-    if payment.paid_cents < max(booking.gross_cents, 1):
+    if payment.paid_cents - payment.refunded_cents < max(booking.gross_cents, 1):
         return "wait"
-    if now >= booking.ends_at:
+    if now >= booking.ends_at or booking.is_orphan:
         return "refund"
     if booking.status is Status.HELD:
         return "accepted"

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from regiohub_booking.domain.booking import ERASED
 from regiohub_booking.repo.statement import On, Row, Statement, fetch, run
 from regiohub_shared.ids import new_id
 
@@ -11,6 +12,8 @@ _ADD = Statement(
     "INSERT INTO member (sub, name, mail, read_at) VALUES (:sub, :name, :mail, :now) ON CONFLICT DO NOTHING"
 )
 _EXPORT = Statement("SELECT name, mail, read_at FROM member WHERE sub = :sub")
+# The lock that the way in takes: a booking under way is either counted or comes after.
+_LOCK = Statement("SELECT pg_advisory_xact_lock(hashtextextended('member ' || CAST(:sub AS text), 0))")
 _OPEN = Statement(
     "SELECT count(*) AS open FROM booking WHERE sub = :sub AND status IN ('requested', 'held', 'confirmed', 'checked_in')"
 )
@@ -66,6 +69,11 @@ async def list_traces(on: On, sub: str) -> dict[str, list[Row]]:
     }  # fmt: skip
 
 
+async def lock(on: On, sub: str) -> None:
+    """Let no booking of the member come in until the transaction ends."""
+    await run(on, _LOCK, sub=sub)
+
+
 async def count_open(on: On, sub: str) -> int:
     """Return how many bookings of the member are not over yet."""
     return int((await fetch(on, _OPEN, sub=sub))[0]["open"])
@@ -75,6 +83,6 @@ async def erase(on: On, sub: str) -> None:
     """Delete what names the member; bookings stay for the accounts under a pseudonym that leads nowhere."""
     for statement in _ERASE:
         await run(on, statement, sub=sub)
-    pseudonym = f"erased-{new_id()}"
+    pseudonym = f"{ERASED}{new_id()}"
     for statement in _RENAME:
         await run(on, statement, sub=sub, pseudonym=pseudonym)

@@ -29,6 +29,10 @@ class NoAddress(Exception):
     """The member has no verified mail address (yet): ``MemberReader`` asks again, and until the booking is over we wait."""
 
 
+class Overtaken(Exception):
+    """The booking was cancelled while this mail waited for another try: it would be the last word and wrong."""
+
+
 async def send_due(db: Database, settings: Settings, *, batch: int = 10) -> int:
     """Send what is due, one mail after the other, each under a lease of its own; return how many were tried."""
     lease = timedelta(seconds=_STEPS * settings.mail_timeout_s)
@@ -57,7 +61,7 @@ async def _note(session: AsyncSession, job: Row, failure: Exception | None) -> N
     now, attempts = real_now(), job["attempts"]
     if failure is None:
         await mails.mark_sent(session, job["id"], attempts, now=now)
-    elif isinstance(failure, NoAddress) and job["ends_at"] <= business_now():
+    elif isinstance(failure, Overtaken) or (isinstance(failure, NoAddress) and job["ends_at"] <= business_now()):
         await mails.drop(session, job["id"], attempts)
     else:
         pause = timedelta(seconds=backoff_s(attempts, _RULES, 0.5))
@@ -82,6 +86,8 @@ async def _deliver(db: Database, settings: Settings, job: Row) -> None:
         booking = await bookings.find_booking(session, job["booking_id"])
     if booking is None:
         raise NoAddress
+    if booking.cancelled_at and job["kind"] != "cancelled" and job["attempts"] > 1:
+        raise Overtaken
     letter = Letter(
         booking=booking, kind=job["kind"], sequence=job["sequence"], member_name=job["member_name"],
         mail=job["mail"],

@@ -126,6 +126,7 @@ async def export_subject(on: On, sub: str) -> dict[str, Any]:
 
 async def erase_subject(on: On, sub: str) -> None:
     """Forget the member; raises :class:`BookingsOpen` while something is still to come."""
+    await members.lock(on, sub)
     count = await members.count_open(on, sub)
     if count:
         raise BookingsOpen(f"{count} bookings are not over yet.", count=count)

@@ -1,13 +1,14 @@
 """What a payment does to its booking: confirm it, or send that payment back."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from regiohub_booking.domain.booking import Booking, Payment, Verdict, judge, wants
-from regiohub_booking.domain.occupancy import Claim, claims
+from regiohub_booking.domain.booking import Booking, Payment, Place, Verdict, judge, wants
+from regiohub_booking.domain.occupancy import Claim, LinesOverlap, claims
 from regiohub_booking.repo import bookings, occupancy, places
 from regiohub_booking.repo.statement import savepoint
 from regiohub_booking.usecases.facts import clear_lapsed, record
@@ -29,7 +30,7 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:
         raise NotFound("There is no such booking.")
-    leaves = {claim.leaf_id for claim in await _claims(session, known)}
+    leaves = _leaves((await _places(session, known)).values())
     await occupancy.lock_leaves(session, leaves)
     booking = (await bookings.lock_bookings(session, [fact.booking_id]))[0]
     old = next((one for one in booking.payments if one.payment_id == fact.payment_id), None)
@@ -43,17 +44,27 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     await _settle(session, booking, payment, decision, now)
 
 
-async def _claims(session: AsyncSession, booking: Booking) -> list[Claim]:
-    found = await places.get_places(session, [line.resource_id for line in booking.lines])
-    return claims(wants(booking.lines, found))
+async def _places(session: AsyncSession, booking: Booking) -> dict[UUID, Place]:
+    return await places.get_places(session, [line.resource_id for line in booking.lines])
+
+
+def _leaves(found: Iterable[Place]) -> set[UUID]:
+    return {leaf for place in found for leaf in place.leaves}
 
 
 async def _try_slot(session: AsyncSession, booking: Booking, locked: set[UUID], now: datetime) -> bool:
-    """Claim the slot by what the resource consists of now; before our locks, a change of parts may have passed."""
-    wanted = await _claims(session, booking)
-    if not {claim.leaf_id for claim in wanted} <= locked:
+    """Claim the slot by what the resources consist of now; before our locks, a change of parts may have passed.
+
+    A room that was switched off is not free; nor are two that share a part by now.
+    """
+    found = await _places(session, booking)
+    if not _leaves(found.values()) <= locked:
         raise Unavailable("The parts of the resource changed at this moment.")
-    return await _reclaim(session, wanted, now)
+    try:
+        wanted = claims(wants(booking.lines, found))
+    except LinesOverlap:
+        return False
+    return all(place.is_active for place in found.values()) and await _reclaim(session, wanted, now)
 
 
 async def _reclaim(session: AsyncSession, wanted: list[Claim], now: datetime) -> bool:
