@@ -172,6 +172,22 @@ async def test_a_cookie_of_typed_text_that_cannot_be_read_changes_nothing(house,
     assert (await browser.get(f"/bookings/{BOOKING_ID}/pay")).status_code == 200
 
 
+async def test_a_form_that_was_taken_counts_more_than_what_was_typed_before(house):
+    house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
+    browser = await whose_login_ended(house)
+    await through_login(browser, await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER))
+    better = BUYER | {"street": "Neue Straße 2"}
+    taken = {"id": BOOKING_ID, "status": "open", "checkout_url": f"{fakes.CHECKOUT}/c/pay/1", "buyer": better}
+    house.billing.routes |= {"POST /v1/payments": httpx.Response(201, json=taken), "GET /v1/payments": items(taken)}
+
+    sent = await browser.post(f"/bookings/{BOOKING_ID}/pay", better)
+
+    assert sent.headers["location"] == taken["checkout_url"]
+    page = (await browser.get(f"/bookings/{BOOKING_ID}/pay")).text
+    assert "Neue Straße 2" in page
+    assert "Am Markt 1" not in page
+
+
 async def test_what_was_typed_goes_with_the_logout_and_with_another_persons_login(house):
     browser = await whose_login_ended(house)
     await browser.post(f"/bookings/{BOOKING_ID}/pay", BUYER)

@@ -6,6 +6,7 @@ Nothing of it may stand in an address, and the gateway keeps no row for who is n
 import base64
 import json
 from collections.abc import Mapping
+from typing import TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -14,6 +15,7 @@ from regiohub_gateway.visitor import TYPED
 
 _FOR_S = 900
 _LONGEST = 200
+R = TypeVar("R", bound=Response)
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "/bookings/{booking_id}/pay": ("name", "street", "postcode", "city", "country"),
 }
@@ -41,3 +43,9 @@ def kept(request: Request) -> dict[str, str]:
         return {name: value for name in names if isinstance(value := fields.get(name), str)}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def forget(response: R) -> R:
+    """Drop it with this answer: a form was taken, and what it said is known from now on."""
+    response.set_cookie(TYPED, "", max_age=0, secure=True, httponly=True, samesite="lax")
+    return response

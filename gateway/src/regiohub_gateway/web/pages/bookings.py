@@ -130,8 +130,8 @@ async def pay(request: Request, booking_id: str) -> Response:
         booking = await _own(api, booking_id)
         return _pay(request, booking, form, await payments_of(api, booking_id), refused)
     if not payment.get("checkout_url"):
-        return go(request, f"/bookings/{booking_id}/payment")
-    return _to_checkout(request, payment["checkout_url"])
+        return typed.forget(go(request, f"/bookings/{booking_id}/payment"))
+    return typed.forget(_to_checkout(request, payment["checkout_url"]))
 
 
 @router.get("/bookings/{booking_id}/payment")

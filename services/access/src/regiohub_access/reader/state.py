@@ -118,9 +118,12 @@ def _check_complete(state: State, response: SyncResponse) -> None:
 
 
 def _denied(state: State, response: SyncResponse, moment: Moment) -> dict[bytes, datetime]:
+    """Return what is revoked and not over: a full list adds to what is known too.
+
+    Access never takes a revocation back; one that restored a backup may only have lost it.
+    """
     business_time = response.server_time + (moment.now - moment.real)
-    entries = _entries(response.denylist)
-    known = entries if response.denylist.full else {**state.denied, **entries}
+    known = {**state.denied, **_entries(response.denylist)}
     return {pass_id: exp for pass_id, exp in known.items() if exp > business_time - _KEEP}
 
 
