@@ -9,7 +9,7 @@ from regiohub_billing.usecases import intents
 from regiohub_billing.usecases import webhooks as work
 from regiohub_shared.clock import real_now
 from regiohub_shared.ids import new_id
-from tests.service.billing.world import World, a_booking, finance
+from tests.service.billing.world import World, a_booking, county, finance
 
 SESSION_FORM = {
     "mode": "payment", "success_url": "http://localhost/x", "line_items[0][quantity]": "1",
@@ -121,6 +121,10 @@ async def test_money_that_is_none_of_ours_is_listed_for_the_county(world: World,
     assert (case["kind"], case["operator"], case["amount_cents"]) == ("payment_unmatched", "", 1200)
     town = await world.client.get("/v1/clearing", headers=finance("stadt-bendorf"))
     assert town.json()["items"] == []
+    nobodys = await world.client.get("/v1/clearing", params={"nobodys": True}, headers=county())
+    assert [one["id"] for one in nobodys.json()["items"]] == [case["id"]]
+    refused = await world.client.get("/v1/clearing", params={"nobodys": True}, headers=finance("stadt-bendorf"))
+    assert refused.status_code == 404
     assert await world.rows("SELECT 1 FROM stripe_event WHERE handled_at IS NULL") == []
 
 
@@ -151,6 +155,9 @@ async def test_a_refund_by_hand_at_stripe_is_listed(world: World):
     [case] = await world.clearing()
     assert (case["kind"], case["amount_cents"]) == ("refund_unmatched", 100)
     assert (case["operator"], case["payment_id"]) == ("stadt-bendorf", (await world.payments(story))[0]["id"])
+    assert (case["booking_code"], len(case["documents"])) == ("ABCD2345", 1)
+    nobodys = await world.client.get("/v1/clearing", params={"nobodys": True}, headers=county())
+    assert nobodys.json()["items"] == []
 
 
 async def test_a_lost_webhook_is_made_up_for_by_looking_again(world: World):

@@ -608,6 +608,21 @@ async def test_a_room_keeps_the_hubs_hours_or_its_own(house, stored, changed, se
     assert as_json(asked).get("opening_hours") == sent
 
 
+async def test_times_that_were_changed_under_those_of_the_hub_are_not_lost(house):
+    house.booking.routes[f"GET /v1/resources/{ROOM_ID}"] = fakes.ROOM | {"opening_hours": SPLIT}
+    browser = await member(house, "olga", **OPERATOR)
+    page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
+    sent = fields_of(page) | {"opens_1": "09:00", "hours": "hub"}
+
+    refused = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", sent)
+
+    assert refused.status_code == 422
+    check_page(refused, "de")
+    assert "Wählen Sie eigene Zeiten" in refused.text
+    assert fields_of(refused)["opens_1"] == "09:00"
+    assert not [one for one in house.booking.seen if one.method == "PATCH"]
+
+
 async def test_own_hours_without_any_are_refused(house):
     browser = await member(house, "olga", **OPERATOR)
     page = await browser.get(f"/operator/bendorf/rooms/{ROOM_ID}")
@@ -824,6 +839,28 @@ async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
     assert (await (await member(house)).get("/county/deliveries")).status_code == 403
 
 
+async def test_money_without_a_town_is_the_countys(house):
+    case = {
+        "id": BOOKING_ID, "kind": "payment_unmatched", "operator": "", "amount_cents": 1200, "detail": "a payment",
+        "created_at": real_now().isoformat(), "booking_code": "", "documents": [],
+    }  # fmt: skip
+    house.billing.routes |= {"GET /v1/clearing": items(case), f"POST /v1/clearing/{BOOKING_ID}/resolve": case}
+    browser = await member(house, "fritz", ("member", "county-finance"))
+
+    page = await browser.get("/finance")
+
+    check_page(page, "de")
+    assert "Zahlung ohne Buchung: 12,00" in page.text
+    assert house.billing.last("GET", "/v1/clearing").url.params["nobodys"] == "true"
+    done = await browser.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "erstattet"})
+    assert done.headers["location"] == "/finance?closed=1"
+    assert "Der Fall ist abgeschlossen" in (await browser.get("/finance?closed=1")).text
+    house.billing.routes[f"POST /v1/clearing/{BOOKING_ID}/resolve"] = refusal(409, "case-closed")
+    assert (await browser.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "noch einmal"})).status_code == 409
+    town = await member(house, "paula", **FINANCE)
+    assert (await town.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "x"})).status_code == 403
+
+
 async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     preview = {
         "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,
@@ -844,6 +881,8 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "amount_cents": 900,
         "detail": "card closed",
         "created_at": real_now().isoformat(),
+        "booking_code": "ABCD2345",
+        "documents": ["R-2026-000007"],
     }
 
     def previews(request):
@@ -865,6 +904,8 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "Erstattung fehlgeschlagen",
         "card closed",
         "Rückbuchung durch die Bank: 9,00\u00a0€",
+        "Buchung ABCD2345, R-2026-000007",
+        "Versuchen Sie die Erstattung noch einmal",
         "Antworten Sie im Konto beim Zahlungsdienst",
         "Test-Stapel erzeugen",
     ):

@@ -58,7 +58,7 @@ class Tale:
         return f"/api/booking/v1/bookings/{self.booking['id']}"
 
 
-async def until(what: str, ask: Callable[[], Awaitable[_T | None]], seconds: float = 30) -> _T:
+async def until(what: str, ask: Callable[[], Awaitable[_T | None]], seconds: float = 60) -> _T:
     """Ask again until there is an answer; facts take a moment to arrive."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -28,6 +28,13 @@ def show_week(openings: Sequence[Json], form: Form | None = None) -> dict[int, l
     return {day: [_field(openings, form, day, place) for place in range(PER_DAY)] for day in WEEKDAYS}
 
 
+def is_edited(openings: Sequence[Json], form: Form) -> bool:
+    """Return whether somebody wrote other times into the fields than were shown."""
+    fields = [field for day in show_week(openings).values() for field in day]
+    shown = {name: value for opens, closes, first, last in fields for name, value in ((opens, first), (closes, last))}
+    return any(form.values.get(name, value).strip() != value for name, value in shown.items())
+
+
 def read_week(form: Form) -> list[Json]:
     """Return the openings that a form says; one without times is none. ``24:00`` is the end of a day."""
     found = (_read(form, *_names(day, place), day) for day in WEEKDAYS for place in range(PER_DAY))

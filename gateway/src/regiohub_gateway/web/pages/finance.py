@@ -14,6 +14,8 @@ from regiohub_gateway.web.render import go, page
 from regiohub_shared.problem import BadRequest, Forbidden, NotFound
 
 router = APIRouter(prefix="/finance", include_in_schema=False)
+_NOBODY = "-"
+"""Stands in an address for the town of money that belongs to none: the county clears it."""
 
 
 def _finance(request: Request, operator: str = "") -> Visitor:
@@ -26,16 +28,28 @@ def _finance(request: Request, operator: str = "") -> Visitor:
 @router.get("")
 async def operators_page(request: Request) -> Response:
     """The towns that this person books for; one opens at once."""
-    visitor = _finance(request)
+    return await _operators(request, _finance(request), None)
+
+
+async def _operators(request: Request, visitor: Visitor, refused: Refused | None) -> Response:
+    api, clearing = api_of(request), []
     if "county-finance" in visitor.roles:
-        names = await operator_names(api_of(request))
+        names, clearing = await asyncio.gather(
+            operator_names(api), api.items("billing", "/v1/clearing", nobodys="true")
+        )
         operators = sorted(names)
     else:
-        names = await find_operator_names(api_of(request))
-        operators = sorted(visitor.operators)
-    if len(operators) == 1:
+        names, operators = await find_operator_names(api), sorted(visitor.operators)
+    if len(operators) == 1 and not clearing:
         return go(request, f"/finance/{operators[0]}")
-    return page(request, "finance/operators", operators=operators, names=names)
+    return page(
+        request, "finance/operators", status=refused.status if refused else 200,
+        operators=operators, names=names, clearing=clearing, operator=_NOBODY, refused=refused, closed=_closed(request),
+    )  # fmt: skip
+
+
+def _closed(request: Request) -> bool:
+    return "closed" in request.query_params
 
 
 @router.get("/{operator}")
@@ -68,7 +82,7 @@ async def export(request: Request, operator: str) -> Response:
 async def close_case(request: Request, operator: str, case_id: str) -> Response:
     """Close a case with a note; a failed refund may be tried again."""
     operator, case_id, form = known_slug(operator), known_id(case_id), await read_form(request)
-    _finance(request, operator)
+    visitor = _finance(request, operator)
     body = {"note": form.text("note", longest=500), "retry_refund": form.has("retry")}
     if form.errors:
         raise BadRequest("the note is missing or too long")
@@ -77,8 +91,10 @@ async def close_case(request: Request, operator: str, case_id: str) -> Response:
     except Refused as refused:
         if refused.status != 409:
             raise
+        if operator == _NOBODY:
+            return await _operators(request, visitor, refused)
         return await _books(request, operator, refused)
-    return go(request, f"/finance/{operator}")
+    return go(request, "/finance?closed=1" if operator == _NOBODY else f"/finance/{operator}?closed=1")
 
 
 @router.get("/{operator}/exports/{export_id}")
@@ -103,7 +119,7 @@ async def _books(request: Request, operator: str, refused: Refused | None) -> Re
     )
     return page(
         request, "finance/books", status=refused.status if refused else 200,
-        operator=operator, name=names.get(operator, operator), previews=[_dated(real), _dated(test)], log=log, clearing=clearing, refused=refused,
+        operator=operator, name=names.get(operator, operator), previews=[_dated(real), _dated(test)], log=log, clearing=clearing, refused=refused, closed=_closed(request),
     )  # fmt: skip
 
 

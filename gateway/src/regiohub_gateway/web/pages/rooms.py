@@ -10,7 +10,7 @@ from regiohub_gateway.web.forms import Form, known_id, known_slug, read_form
 from regiohub_gateway.web.pages.operator import for_form, operator_of
 from regiohub_gateway.web.reads import Json
 from regiohub_gateway.web.render import go, page
-from regiohub_gateway.web.week import MoreOpenings, fits, read_week, show_week
+from regiohub_gateway.web.week import MoreOpenings, fits, is_edited, read_week, show_week
 from regiohub_shared.problem import NotFound
 
 router = APIRouter(prefix="/operator", include_in_schema=False)
@@ -45,6 +45,8 @@ async def change_room(request: Request, hub: str, resource_id: str) -> Response:
     operator_of(request, hub)
     api, path = api_of(request), f"/v1/resources/{resource_id}"
     changes = _room_changes(form)
+    if form.values.get("hours") == "hub" and is_edited((await api.get("booking", path))["opening_hours"], form):
+        form.errors["hours"] = "form.hours_of_hub"
     refused: Refused | None = None
     if not form.errors:
         try:

@@ -27,16 +27,19 @@ async def list_clearing(
     request: Request,
     response: Response,
     operator: Annotated[Slug | None, Query()] = None,
+    nobodys: Annotated[bool, Query(description="Only what belongs to no town; the county's")] = False,
     resolved: Annotated[bool, Query(description="Closed cases instead of open ones")] = False,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ClearingList:
     """A town's office sees its own cases; the county all, also those that belong to nobody yet."""
-    if operator is not None:
-        check_finance(caller, operator)
-    operators = [operator] if operator else None if caller.has(COUNTY_FINANCE) else sorted(caller.operators)
+    if operator is not None or nobodys:
+        check_finance(caller, operator or "")
+    operators = (
+        [operator or ""] if operator or nobodys else None if caller.has(COUNTY_FINANCE) else sorted(caller.operators)
+    )
     found = await repo.list_clearing(session, operators, resolved=resolved, after=cursor, limit=limit + 1)
-    items = [ClearingPublic.of(item) for item in found[:limit]]
+    items = [ClearingPublic.of(case) for case in await clearing.name_cases(session, found[:limit])]
     following = str(items[-1].id) if len(found) > limit else None
     link_next(request, response, following)
     return ClearingList(items=items, next=following)
@@ -52,4 +55,4 @@ async def resolve_clearing(
 ) -> ClearingPublic:
     """Who, when and what was done stay for good. The same request again changes nothing, so it needs no key."""
     item = await clearing.resolve(session, caller, case_id, note=body.note, retry_refund=body.retry_refund, now=now())
-    return ClearingPublic.of(item)
+    return ClearingPublic.of((await clearing.name_cases(session, [item]))[0])

@@ -1,5 +1,7 @@
 """Close a case of the clearing list: who, when, what was done. Once, for good."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -7,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import RefundStatus
 from regiohub_billing.repo import bookings as repo
+from regiohub_billing.repo import ledger
 from regiohub_billing.tables import ClearingItem
 from regiohub_billing.usecases.outcomes import lock_payment
 from regiohub_billing.usecases.planning import plan_refund
@@ -26,6 +29,29 @@ class NoRefundToRetry(Conflict):
 
     type = "no-refund-to-retry"
     title = "There is no refund to try again"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case with what it is about: the booking's code and the numbers of its documents, if its payment is known."""
+
+    item: ClearingItem
+    booking_code: str
+    documents: tuple[str, ...]
+
+
+async def name_cases(session: AsyncSession, items: Sequence[ClearingItem]) -> list[Case]:
+    """Return the cases with their names, in order."""
+    payments = [item.payment_id for item in items if item.payment_id]
+    codes = await repo.booking_codes(session, payments)
+    documents = await ledger.documents_of_payments(session, payments)
+    return [
+        Case(
+            item, codes.get(item.payment_id, "") if item.payment_id else "",
+            tuple(sorted(one.number for one in documents if one.payment_id == item.payment_id)),
+        )
+        for item in items
+    ]  # fmt: skip
 
 
 async def resolve(

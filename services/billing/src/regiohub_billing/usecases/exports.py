@@ -194,9 +194,9 @@ async def _blocking(session: AsyncSession, operator: str) -> tuple[str, ...]:
     entries = await repo.list_unexported(session, operator, test=True, after=0, limit=_MAX_NAMED)
     documents = await repo.documents_of_payments(session, list({entry.payment_id for entry in entries}))
     names = {document.id: document.number for document in documents}
-    return tuple(
-        names[entry.document_id] if entry.document_id else f"{entry.series}-{entry.serial}" for entry in entries
-    )
+    # Two entries of one document name it once.
+    found = (names[entry.document_id] if entry.document_id else f"{entry.series}-{entry.serial}" for entry in entries)
+    return tuple(dict.fromkeys(found))
 
 
 async def _booked(session: AsyncSession, entries: Sequence[JournalEntry]) -> list[Booked]:

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from regiohub_billing.api.schemas.common import Slug, Strict, printable
 from regiohub_billing.domain.hkr import Booked, Sides, sides, total_sides
-from regiohub_billing.tables import ClearingItem, ExportBatch
+from regiohub_billing.tables import ExportBatch
+from regiohub_billing.usecases.clearing import Case
 from regiohub_billing.usecases.exports import Preview
 
 
@@ -138,13 +139,15 @@ class ClearingResolve(Strict):
 
 
 class ClearingPublic(BaseModel):
-    """Money that people must look at, or have looked at."""
+    """Money that people must look at, or have looked at; booking and documents as far as its payment is known."""
 
     id: UUID
     kind: str
     source: str
     operator: str
     payment_id: UUID | None
+    booking_code: str
+    documents: list[str]
     amount_cents: int
     currency: str
     detail: str
@@ -154,9 +157,10 @@ class ClearingPublic(BaseModel):
     note: str
 
     @classmethod
-    def of(cls, item: ClearingItem) -> "ClearingPublic":
+    def of(cls, case: Case) -> "ClearingPublic":
         """One case."""
-        return cls(**item.model_dump(include=set(cls.model_fields)))
+        fields = case.item.model_dump(include=set(cls.model_fields))
+        return cls(**fields, booking_code=case.booking_code, documents=list(case.documents))
 
 
 class ClearingList(BaseModel):
