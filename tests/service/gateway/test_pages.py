@@ -847,6 +847,15 @@ async def test_money_without_a_town_is_the_countys(house):
     house.billing.routes |= {"GET /v1/clearing": items(case), f"POST /v1/clearing/{BOOKING_ID}/resolve": case}
     browser = await member(house, "fritz", ("member", "county-finance"))
 
+    stolen = case | {"kind": "refund_failed", "detail": "lost_or_stolen_card"}
+    over = case | {"kind": "dispute", "detail": "lost: fraudulent"}
+    house.billing.routes["GET /v1/clearing"] = items(stolen)
+    told = (await browser.get("/finance")).text
+    assert "Versuchen Sie die Erstattung noch einmal" in told
+    assert "Der Streit ist zu Ende" not in told
+    house.billing.routes["GET /v1/clearing"] = items(over)
+    assert "Der Streit ist zu Ende" in (await browser.get("/finance")).text
+    house.billing.routes["GET /v1/clearing"] = items(case)
     page = await browser.get("/finance")
 
     check_page(page, "de")

@@ -70,6 +70,12 @@ async def booking_codes(session: AsyncSession, payment_ids: Sequence[UUID]) -> d
     return dict((await session.exec(query.where(col(Payment.id).in_(payment_ids)))).all())
 
 
+async def codes_of(session: AsyncSession, booking_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the code of each booking."""
+    query = select(Charge.booking_id, Charge.code).where(col(Charge.booking_id).in_(booking_ids))
+    return dict((await session.exec(query)).all())
+
+
 async def list_refunds(session: AsyncSession, payment_ids: Sequence[UUID]) -> Sequence[Refund]:
     """Return the refunds of these payments, oldest first."""
     query = select(Refund).where(col(Refund.payment_id).in_(payment_ids)).order_by(col(Refund.id))

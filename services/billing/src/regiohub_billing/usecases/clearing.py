@@ -31,6 +31,9 @@ class NoRefundToRetry(Conflict):
     title = "There is no refund to try again"
 
 
+_NONE = UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case with what it is about: the booking's code and the numbers of its documents, if its payment is known."""
@@ -44,10 +47,13 @@ async def name_cases(session: AsyncSession, items: Sequence[ClearingItem]) -> li
     """Return the cases with their names, in order."""
     payments = [item.payment_id for item in items if item.payment_id]
     codes = await repo.booking_codes(session, payments)
+    # What has no invoice yet is about its booking, whatever was paid for it.
+    unbilled = {item.id: UUID(item.source) for item in items if item.kind == "not_invoiced"}
+    stuck = await repo.codes_of(session, list(unbilled.values()))
     documents = await ledger.documents_of_payments(session, payments)
     return [
         Case(
-            item, codes.get(item.payment_id, "") if item.payment_id else "",
+            item, codes.get(item.payment_id, "") if item.payment_id else stuck.get(unbilled.get(item.id, _NONE), ""),
             tuple(sorted(one.number for one in documents if one.payment_id == item.payment_id)),
         )
         for item in items
