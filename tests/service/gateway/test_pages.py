@@ -590,6 +590,7 @@ ITS_OWN = {"has_own_hours": True}
         ({"opening_hours": SPLIT}, {"hours": "own"}, SPLIT),
         ({"opening_hours": SPLIT} | ITS_OWN, {}, SPLIT),
         ({"opening_hours": SPLIT} | ITS_OWN, {"hours": "hub"}, []),
+        ({"opening_hours": FULL}, {}, []),
         ({"opening_hours": FULL} | ITS_OWN, {}, None),
         ({"opening_hours": FULL} | ITS_OWN, {"hours": "hub"}, []),
     ],
@@ -621,6 +622,13 @@ async def test_times_that_were_changed_under_those_of_the_hub_are_not_lost(house
     assert "Wählen Sie eigene Zeiten" in refused.text
     assert fields_of(refused)["opens_1"] == "09:00"
     assert not [one for one in house.booking.seen if one.method == "PATCH"]
+
+    # Somebody changed the room meanwhile: that comes first, and their state is shown.
+    house.booking.routes[f"PATCH /v1/resources/{ROOM_ID}"] = refusal(412, "precondition-failed")
+    stale = await browser.post(f"/operator/bendorf/rooms/{ROOM_ID}", sent | {"etag": '"3"'})
+    assert stale.status_code == 412
+    assert "Wählen Sie eigene Zeiten" not in stale.text
+    assert fields_of(stale)["opens_1"] == "08:00"
 
 
 async def test_own_hours_without_any_are_refused(house):
@@ -839,6 +847,19 @@ async def test_the_county_sees_what_was_given_up_and_delivers_it_again(house):
     assert (await (await member(house)).get("/county/deliveries")).status_code == 403
 
 
+async def test_a_county_with_one_town_hears_what_became_of_nobodys_money(house):
+    house.billing.routes |= {
+        "GET /v1/clearing": items(), f"POST /v1/clearing/{BOOKING_ID}/resolve": refusal(409, "case-closed"),
+    }  # fmt: skip
+    browser = await member(house, "fritz", ("member", "county-finance"))
+
+    assert (await browser.get("/finance")).headers["location"] == "/finance/stadt-bendorf"
+    assert "Der Fall ist abgeschlossen" in (await browser.get("/finance?closed=1")).text
+    late = await browser.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "x"})
+    assert late.status_code == 409
+    assert "Dieser Fall ist schon abgeschlossen" in late.text
+
+
 async def test_money_without_a_town_is_the_countys(house):
     case = {
         "id": BOOKING_ID, "kind": "payment_unmatched", "operator": "", "amount_cents": 1200, "detail": "a payment",
@@ -866,7 +887,11 @@ async def test_money_without_a_town_is_the_countys(house):
     assert "Der Fall ist abgeschlossen" in (await browser.get("/finance?closed=1")).text
     house.billing.routes[f"POST /v1/clearing/{BOOKING_ID}/resolve"] = refusal(409, "case-closed")
     assert (await browser.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "noch einmal"})).status_code == 409
+    again = await browser.get("/finance/-")
+    assert again.status_code == 200
+    assert "Zahlung ohne Buchung: 12,00" in again.text
     town = await member(house, "paula", **FINANCE)
+    assert (await town.get("/finance/-")).status_code == 403
     assert (await town.post(f"/finance/-/clearing/{BOOKING_ID}", {"note": "x"})).status_code == 403
 
 

@@ -28,11 +28,16 @@ def show_week(openings: Sequence[Json], form: Form | None = None) -> dict[int, l
     return {day: [_field(openings, form, day, place) for place in range(PER_DAY)] for day in WEEKDAYS}
 
 
+def shown(openings: Sequence[Json]) -> Sequence[Json]:
+    """Return the openings that the form shows: all of them, or none where it cannot show all."""
+    return openings if fits(openings) else []
+
+
 def is_edited(openings: Sequence[Json], form: Form) -> bool:
-    """Return whether somebody wrote other times into the fields than were shown."""
-    fields = [field for day in show_week(openings).values() for field in day]
-    shown = {name: value for opens, closes, first, last in fields for name, value in ((opens, first), (closes, last))}
-    return any(form.values.get(name, value).strip() != value for name, value in shown.items())
+    """Return whether somebody wrote other times into the fields than stood there."""
+    fields = [field for day in show_week(shown(openings)).values() for field in day]
+    stood = {name: value for opens, closes, first, last in fields for name, value in ((opens, first), (closes, last))}
+    return any(form.values.get(name, value).strip() != value for name, value in stood.items())
 
 
 def read_week(form: Form) -> list[Json]:

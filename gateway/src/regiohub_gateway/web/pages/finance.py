@@ -28,10 +28,10 @@ def _finance(request: Request, operator: str = "") -> Visitor:
 @router.get("")
 async def operators_page(request: Request) -> Response:
     """The towns that this person books for; one opens at once."""
-    return await _operators(request, _finance(request), None)
+    return await _operators(request, _finance(request))
 
 
-async def _operators(request: Request, visitor: Visitor, refused: Refused | None) -> Response:
+async def _operators(request: Request, visitor: Visitor, refused: Refused | None = None) -> Response:
     api, clearing = api_of(request), []
     if "county-finance" in visitor.roles:
         names, clearing = await asyncio.gather(
@@ -40,7 +40,8 @@ async def _operators(request: Request, visitor: Visitor, refused: Refused | None
         operators = sorted(names)
     else:
         names, operators = await find_operator_names(api), sorted(visitor.operators)
-    if len(operators) == 1 and not clearing:
+    is_news = refused is not None or _closed(request)
+    if len(operators) == 1 and not clearing and not is_news:
         return go(request, f"/finance/{operators[0]}")
     return page(
         request, "finance/operators", status=refused.status if refused else 200,
@@ -56,7 +57,9 @@ def _closed(request: Request) -> bool:
 async def books_page(request: Request, operator: str) -> Response:
     """Preview, log and what does not match."""
     operator = known_slug(operator)
-    _finance(request, operator)
+    visitor = _finance(request, operator)
+    if operator == _NOBODY:
+        return await _operators(request, visitor)
     return await _books(request, operator, None)
 
 

@@ -10,7 +10,7 @@ from regiohub_gateway.web.forms import Form, known_id, known_slug, read_form
 from regiohub_gateway.web.pages.operator import for_form, operator_of
 from regiohub_gateway.web.reads import Json
 from regiohub_gateway.web.render import go, page
-from regiohub_gateway.web.week import MoreOpenings, fits, is_edited, read_week, show_week
+from regiohub_gateway.web.week import MoreOpenings, fits, is_edited, read_week, show_week, shown
 from regiohub_shared.problem import NotFound
 
 router = APIRouter(prefix="/operator", include_in_schema=False)
@@ -45,7 +45,10 @@ async def change_room(request: Request, hub: str, resource_id: str) -> Response:
     operator_of(request, hub)
     api, path = api_of(request), f"/v1/resources/{resource_id}"
     changes = _room_changes(form)
-    if form.values.get("hours") == "hub" and is_edited((await api.get("booking", path))["opening_hours"], form):
+    stored = await api.send("GET", "booking", path)
+    # Against another version it says nothing; booking then answers that somebody was faster.
+    is_same = stored.etag == form.etag()
+    if is_same and form.values.get("hours") == "hub" and is_edited(stored.data["opening_hours"], form):
         form.errors["hours"] = "form.hours_of_hub"
     refused: Refused | None = None
     if not form.errors:
@@ -93,7 +96,7 @@ async def _room(request: Request, hub: str, found: Answer, form: Form | None, re
     return page(
         request, "operator/room", status=status,
         hub=place, room=found.data, etag=found.etag, form=form, refused=refused, tab="rooms",
-        week=show_week(openings if fits(openings) else [], form),
+        week=show_week(shown(openings), form),
         can_edit_week=fits(openings) or not found.data["has_own_hours"],
     )  # fmt: skip
 
