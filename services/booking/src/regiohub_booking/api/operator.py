@@ -32,7 +32,7 @@ from regiohub_booking.domain.price import PriceTooLow
 from regiohub_booking.domain.rules import TooEarly
 from regiohub_booking.domain.slot import EndBeforeStart, Slot
 from regiohub_booking.domain.states import IllegalTransition
-from regiohub_booking.repo import bookings, places
+from regiohub_booking.repo import bookings, closures, places
 from regiohub_booking.usecases.change import check_in_by_hand
 from regiohub_booking.usecases.closure import (
     ClosureConflicts,
@@ -41,7 +41,6 @@ from regiohub_booking.usecases.closure import (
     ClosureOverUse,
     create_closure,
     delete_closure,
-    list_closures,
     require_operator,
 )
 from regiohub_booking.usecases.setup import patch_resource, put_hours
@@ -171,7 +170,7 @@ async def list_hub_closures(slug: str, session: SessionDep, caller: OperatorDep)
     """Running and coming ones."""
     await places.get_hub(session, slug)
     require_operator(caller, slug)
-    found = await list_closures(session, slug, now=now())
+    found = await closures.list_coming(session, slug, now=now())
     return ClosureList(items=[ClosurePublic.of(closure) for closure in found], next=None)
 
 

@@ -124,8 +124,8 @@ async def lock_lapsed_in_way(
 ) -> list[Booking] | None:
     """Lock what is in the way of the claims if all of it is lapsed holds; None if anything else is there.
 
-    The caller holds the leaves; ``own`` is a booking that makes room for itself. An empty list means that whatever was there has gone meanwhile (a sweeper, a
-    cancellation): then, too, another try is worth it.
+    The caller holds the leaves; ``own`` is a booking that makes room for itself. An empty list means that whatever was
+    there has gone meanwhile (a sweeper, a cancellation): then, too, another try is worth it.
     """
     rows = await fetch(
         on, _IN_WAY, now=now, leaves=[claim.leaf_id for claim in claims],

@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking, Line
 from regiohub_booking.domain.rules import is_there
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.domain.states import FREES_SLOT, Event, can
-from regiohub_booking.repo import occupancy, places
+from regiohub_booking.repo import closures, occupancy, places
 from regiohub_booking.tables import Closure
 from regiohub_booking.usecases.facts import end_lapsed, record
 from regiohub_shared.auth.principal import Principal
@@ -166,21 +165,15 @@ def _listed(found: Sequence[Booking], closing: _Closing) -> list[dict[str, Any]]
     ]  # fmt: skip
 
 
-async def list_closures(session: AsyncSession, hub: str, *, now: datetime) -> Sequence[Closure]:
-    """Return running and coming closures of a hub."""
-    query = select(Closure).where(Closure.hub == hub, col(Closure.ends_at) > now).order_by(col(Closure.starts_at))
-    return (await session.exec(query)).all()
-
-
 async def delete_closure(session: AsyncSession, *, principal: Principal, closure_id: UUID) -> None:
     """Open again; raises ``NotFound``, ``Forbidden``."""
-    hub = (await session.exec(select(Closure.hub).where(Closure.id == closure_id))).one_or_none()
+    hub = await closures.find_hub(session, closure_id)
     if hub is None:
         raise NotFound("There is no such closure.")
     require_operator(principal, hub)
     # A room that is made at this moment takes over what is closed: it waits, or is found here.
     await places.get_hub(session, hub, lock=True)
-    closure = await session.get(Closure, closure_id, with_for_update=True)
+    closure = await closures.lock(session, closure_id)
     if closure is None:
         raise NotFound("There is no such closure.")
     await occupancy.reopen(session, closure.id)
@@ -190,6 +183,6 @@ async def delete_closure(session: AsyncSession, *, principal: Principal, closure
 
 async def close_new_leaf(session: AsyncSession, *, hub: str, resource_id: UUID, now: datetime) -> None:
     """Give a new leaf the rows of the hub-wide closures that are still to come."""
-    for closure in await list_closures(session, hub, now=now):
+    for closure in await closures.list_coming(session, hub, now=now):
         if closure.resource_id is None:
             await occupancy.insert_closure(session, closure.id, [resource_id], Slot(closure.starts_at, closure.ends_at))

@@ -8,22 +8,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Ask, Booking, wants
 from regiohub_booking.domain.moving import Move, plan_move
-from regiohub_booking.domain.occupancy import Claim, claims
+from regiohub_booking.domain.occupancy import claims
 from regiohub_booking.domain.rules import SlotTaken
 from regiohub_booking.domain.slot import Slot
 from regiohub_booking.repo import bookings, occupancy, places
-from regiohub_booking.repo.statement import savepoint
 from regiohub_booking.usecases.availability import Offer, alternatives, find_taken
 from regiohub_booking.usecases.change import check_version
+from regiohub_booking.usecases.claiming import leaves_of, take_slot
 from regiohub_booking.usecases.create import ResourceChanged
-from regiohub_booking.usecases.facts import clear_lapsed, record
+from regiohub_booking.usecases.facts import record
 from regiohub_shared.auth.principal import Principal
 from regiohub_shared.clock import real_now
 from regiohub_shared.problem import Problem
-
-
-class _Short(Exception):
-    """A row was in the way: rolls back to the savepoint, and the own rows are there again."""
 
 
 async def move_booking(
@@ -51,7 +47,8 @@ async def move_booking(
     wanted = claims(wants(moved.lines, found))
     if not {claim.leaf_id for claim in wanted} <= leaves:
         raise ResourceChanged(headers={"Retry-After": "1"})
-    await _take(session, booking.id, wanted, now)
+    if not await take_slot(session, wanted, now=now, own=booking.id):
+        raise SlotTaken("Someone else has this slot.")
     await bookings.save_move(session, moved)
     await bookings.queue_mail(session, moved, "moved", now=real_now())
     return await record(session, moved)
@@ -64,33 +61,9 @@ def _resources(booking: Booking, moves: Sequence[Move]) -> set[UUID]:
 async def _lock(session: AsyncSession, booking: Booking, moves: Sequence[Move]) -> set[UUID]:
     """Hold the leaves that the booking has and those that it wants, all in one order."""
     found = await places.get_places(session, _resources(booking, moves))
-    leaves = {leaf for place in found.values() for leaf in place.leaves}
+    leaves = leaves_of(found.values())
     await occupancy.lock_leaves(session, leaves)
     return leaves
-
-
-async def _take(session: AsyncSession, own: UUID, wanted: Sequence[Claim], now: datetime) -> None:
-    """Change the rows, once more after lapsed holds in the way are gone; raises ``SlotTaken``."""
-    if await _swap(session, own, wanted):
-        return
-    if not (await clear_lapsed(session, wanted, now=now, own=own) and await _swap(session, own, wanted)):
-        raise SlotTaken("Someone else has this slot.")
-
-
-async def _swap(session: AsyncSession, own: UUID, wanted: Sequence[Claim]) -> bool:
-    """Delete, then insert as a statement of its own: an UPDATE would meet the own old rows."""
-    try:
-        async with savepoint(session):
-            await occupancy.free_slots_of(session, [own])
-            await _insert(session, wanted)
-    except _Short:
-        return False
-    return True
-
-
-async def _insert(session: AsyncSession, wanted: Sequence[Claim]) -> None:
-    if not await occupancy.insert_claims(session, wanted):
-        raise _Short
 
 
 async def same_price_offers(

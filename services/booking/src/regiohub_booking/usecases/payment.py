@@ -1,6 +1,5 @@
 """What a payment does to its booking: confirm it, or send that payment back."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -8,16 +7,12 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.domain.booking import Booking, Payment, Place, Verdict, judge, wants
-from regiohub_booking.domain.occupancy import Claim, LinesOverlap, claims
+from regiohub_booking.domain.occupancy import LinesOverlap, claims
 from regiohub_booking.repo import bookings, occupancy, places
-from regiohub_booking.repo.statement import savepoint
-from regiohub_booking.usecases.facts import clear_lapsed, record
+from regiohub_booking.usecases.claiming import leaves_of, take_slot
+from regiohub_booking.usecases.facts import record
 from regiohub_shared.contracts.billing import PaymentChanged
 from regiohub_shared.problem import NotFound, Unavailable
-
-
-class _Short(Exception):
-    """Rolls back to the savepoint."""
 
 
 async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: datetime) -> None:
@@ -30,7 +25,7 @@ async def apply_payment(session: AsyncSession, fact: PaymentChanged, *, now: dat
     known = await bookings.find_booking(session, fact.booking_id)
     if known is None:
         raise NotFound("There is no such booking.")
-    leaves = _leaves((await _places(session, known)).values())
+    leaves = leaves_of((await _places(session, known)).values())
     await occupancy.lock_leaves(session, leaves)
     booking = (await bookings.lock_bookings(session, [fact.booking_id]))[0]
     old = next((one for one in booking.payments if one.payment_id == fact.payment_id), None)
@@ -48,44 +43,19 @@ async def _places(session: AsyncSession, booking: Booking) -> dict[UUID, Place]:
     return await places.get_places(session, [line.resource_id for line in booking.lines])
 
 
-def _leaves(found: Iterable[Place]) -> set[UUID]:
-    return {leaf for place in found for leaf in place.leaves}
-
-
 async def _try_slot(session: AsyncSession, booking: Booking, locked: set[UUID], now: datetime) -> bool:
     """Claim the slot by what the resources consist of now; before our locks, a change of parts may have passed.
 
     A room that was switched off is not free; nor are two that share a part by now.
     """
     found = await _places(session, booking)
-    if not _leaves(found.values()) <= locked:
+    if not leaves_of(found.values()) <= locked:
         raise Unavailable("The parts of the resource changed at this moment.")
     try:
         wanted = claims(wants(booking.lines, found))
     except LinesOverlap:
         return False
-    return all(place.is_active for place in found.values()) and await _reclaim(session, wanted, now)
-
-
-async def _reclaim(session: AsyncSession, wanted: list[Claim], now: datetime) -> bool:
-    """Try the slot again, once more after lapsed holds in the way are gone."""
-    if await _insert(session, wanted):
-        return True
-    return await clear_lapsed(session, wanted, now=now) and await _insert(session, wanted)
-
-
-async def _insert(session: AsyncSession, wanted: list[Claim]) -> bool:
-    try:
-        async with savepoint(session):
-            await _insert_all(session, wanted)
-    except _Short:
-        return False
-    return True
-
-
-async def _insert_all(session: AsyncSession, wanted: list[Claim]) -> None:
-    if not await occupancy.insert_claims(session, wanted):
-        raise _Short
+    return all(place.is_active for place in found.values()) and await take_slot(session, wanted, now=now)
 
 
 async def _settle(
