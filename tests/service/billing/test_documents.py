@@ -258,6 +258,25 @@ async def without_rule(world: World) -> dict[str, str]:
     return headers | {"If-Match": changed.headers["ETag"]}
 
 
+async def test_one_booking_that_fails_does_not_hold_back_the_others(world: World):
+    stories = [a_booking(1200), a_booking(1200)]
+    payments = [await world.paid(story) for story in stories]
+    back = await without_rule(world)
+    for story, payment in zip(stories, payments, strict=True):
+        await world.tell(story.confirm(payment["id"]))
+    await world.client.put("/v1/sellers/stadt-bendorf", json=SELLER, headers=back)
+    first = min(stories, key=lambda story: story.fact.booking_id)
+    body = f"BEGIN IF NEW.booking_id = '{first.fact.booking_id}' THEN RAISE 'broken'; END IF; RETURN NEW; END"
+    await world.rows(f"CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$", owner=True)
+    await world.rows(
+        "CREATE TRIGGER broken BEFORE INSERT ON document FOR EACH ROW EXECUTE FUNCTION broken()", owner=True
+    )
+
+    assert await settle_stuck(world.db) == 2
+
+    assert [len(await world.documents(story)) for story in stories] == [int(story is not first) for story in stories]
+
+
 async def test_what_cannot_be_invoiced_and_is_cancelled_goes_back_as_a_prepayment(world: World):
     story = a_booking(1200)
     payment = await world.paid(story)

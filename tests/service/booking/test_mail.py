@@ -170,6 +170,21 @@ async def test_no_late_confirmation_follows_the_cancellation(world: World, sink:
     assert await world.value("SELECT count(*) FROM mail_job WHERE sent_at IS NULL") == 0
 
 
+async def test_a_dead_confirmation_that_is_sent_again_does_not_follow_the_cancellation(
+    world: World, sink: tuple[Sink, int]
+) -> None:
+    kept, port = sink
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    await world.sql("UPDATE mail_job SET attempts = 20, dead_at = $1, last_error = 'SMTPDataError'", real_now())
+    await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=1)
+    async with world.db.session() as session:
+        assert await mails.replay(session, None, now=real_now() - timedelta(seconds=1)) == 1
+
+    await send_due(world.db, smtp(world, port))
+
+    assert [mail["Subject"].split(":")[0] for mail in kept.mails] == ["Storniert"]
+
+
 async def test_a_killed_workers_mail_is_taken_over_when_its_lease_ends(world: World, sink: tuple[Sink, int]) -> None:
     kept, port = sink
     await world.book((FREE, tomorrow(9), tomorrow(10)))

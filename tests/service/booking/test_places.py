@@ -398,6 +398,22 @@ async def test_erasing_waits_for_a_booking_under_way(world: World) -> None:
     assert (await erasing).status_code == 204
 
 
+async def test_erasing_waits_for_a_payment_under_way(world: World) -> None:
+    booking = (await world.book((DESK, tomorrow(9), tomorrow(10)))).json()
+    await world.lapse(booking)
+    async with world.db.session() as session:
+        await expire_lapsed(session, now=now())
+    async with world.owner.transaction() as connection:
+        query = "UPDATE booking SET status = 'confirmed', confirmed_at = now() WHERE id = $1"
+        await connection.execute(query, UUID(booking["id"]))
+        erasing = asyncio.ensure_future(world.client.delete("/internal/subjects/member-1", headers=PRIVACY))
+        done, _ = await asyncio.wait({erasing}, timeout=0.5)
+        assert not done
+    assert (await erasing).status_code == 409
+
+    await world.sql("UPDATE booking SET status = 'expired', confirmed_at = NULL WHERE id = $1", UUID(booking["id"]))
+
+
 async def test_an_export_leaves_nothing_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member, "_PAGE", 2)
     made = {(await world.book((FREE, tomorrow(hour), tomorrow(hour + 1)))).json()["id"] for hour in range(6, 11)}

@@ -172,6 +172,13 @@ async def test_a_cookie_of_typed_text_that_cannot_be_read_changes_nothing(house,
     assert (await browser.get(f"/bookings/{BOOKING_ID}/pay")).status_code == 200
 
 
+async def test_the_longest_name_and_address_fit_into_what_browsers_keep(house):
+    browser = await whose_login_ended(house)
+    answer = await browser.post(f"/bookings/{BOOKING_ID}/pay", dict.fromkeys(BUYER, "\U0001f600" * 300))
+    cookie = next(line for line in answer.headers.get_list("set-cookie") if line.startswith("__Host-rh-form="))
+    assert len(cookie.partition(";")[0]) < 4096
+
+
 async def test_a_form_that_was_taken_counts_more_than_what_was_typed_before(house):
     house.booking.routes[f"GET /v1/bookings/{BOOKING_ID}"] = fakes.booking("held")
     browser = await whose_login_ended(house)

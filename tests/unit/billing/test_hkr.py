@@ -170,6 +170,13 @@ def test_a_name_that_is_too_long_goes_on_in_name2(name: str, first: str, second:
     assert replaced == []
 
 
+def test_a_long_name_in_another_script_loses_no_letter():
+    row, replaced = named("Щорс " * 15 + "Щ" * 7)
+
+    assert " ".join([row["Name1"], row["Name2"]]) == "Shchors " * 15 + "Shch" * 7
+    assert {item.reason for item in replaced} == {"encoding"}
+
+
 def test_what_is_cut_off_is_listed_as_shortened():
     row, replaced = named("z" * 200)
     assert (len(row["Name1"]), len(row["Name2"])) == (79, 80)

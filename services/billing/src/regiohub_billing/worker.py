@@ -42,12 +42,19 @@ async def settle_stuck(db: Database) -> int:
         async with db.session() as session:
             stuck = await bookings.list_stuck(session, after=after, limit=_PAGE)
         for booking_id in stuck:
-            async with db.session() as session:
-                await settling.settle(session, booking_id=booking_id, now=now())
+            await _settle_again(db, booking_id)
         tried += len(stuck)
         if len(stuck) < _PAGE:
             return tried
         after = stuck[-1]
+
+
+async def _settle_again(db: Database, booking_id: UUID) -> None:
+    try:
+        async with db.session() as session:
+            await settling.settle(session, booking_id=booking_id, now=now())
+    except Exception:  # noqa: BLE001 - whatever one booking meets, the others are tried
+        _log.exception("settling_failed", booking_id=str(booking_id))
 
 
 async def verify_chains(db: Database) -> None:

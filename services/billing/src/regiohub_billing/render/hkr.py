@@ -165,15 +165,18 @@ def _spread(record: Record, profile: Profile) -> Record:
             continue
         text = neutralise(transliterate(getattr(record, column.source), profile.encoding))
         if len(text) > column.length:
-            head, tail = _break(" ".join(getattr(record, column.source).split()), column.length - 1)
+            head, tail = _break(" ".join(getattr(record, column.source).split()), column.length - 1, profile.encoding)
             changes: dict[str, Any] = {column.source: head, column.rest: tail}
             record = replace(record, **changes)
     return record
 
 
-def _break(text: str, length: int) -> tuple[str, str]:
-    at = text.rfind(" ", 0, length + 1)
-    at = at if at > 0 else length
+def _break(text: str, length: int, encoding: str) -> tuple[str, str]:
+    """Return head and tail; the head is measured as it will stand in the file, where one letter can become several."""
+    fitting = (n for n in range(length, 0, -1) if len(transliterate(text[:n], encoding)) <= length)
+    longest = next(fitting, 1)
+    at = text.rfind(" ", 0, longest + 1)
+    at = at if at > 0 else longest
     return text[:at], text[at:].lstrip()
 
 

@@ -14,7 +14,7 @@ WITH due AS (
     ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 claimed AS (
     UPDATE mail_job m SET attempts = m.attempts + 1, leased_until = :until FROM due WHERE m.id = due.id RETURNING m.*)
-SELECT c.id, c.booking_id, c.kind, c.sequence, c.attempts, m.name AS member_name, m.mail,
+SELECT c.id, c.booking_id, c.kind, c.sequence, c.attempts, c.last_error, m.name AS member_name, m.mail,
        h.name AS hub_name, h.street, h.postcode, h.city, h.door_hint, h.time_zone, b.ends_at
 FROM claimed c JOIN booking b ON b.id = c.booking_id JOIN hub h ON h.slug = b.hub
 LEFT JOIN member m ON m.sub = b.sub

@@ -14,6 +14,7 @@ _ADD = Statement(
 _EXPORT = Statement("SELECT name, mail, read_at FROM member WHERE sub = :sub")
 # The lock that the way in takes: a booking under way is either counted or comes after.
 _LOCK = Statement("SELECT pg_advisory_xact_lock(hashtextextended('member ' || CAST(:sub AS text), 0))")
+_LOCK_BOOKINGS = Statement("SELECT id FROM booking WHERE sub = :sub ORDER BY id FOR UPDATE")
 _OPEN = Statement(
     "SELECT count(*) AS open FROM booking WHERE sub = :sub AND status IN ('requested', 'held', 'confirmed', 'checked_in')"
 )
@@ -70,8 +71,9 @@ async def list_traces(on: On, sub: str) -> dict[str, list[Row]]:
 
 
 async def lock(on: On, sub: str) -> None:
-    """Let no booking of the member come in until the transaction ends."""
+    """Let no booking of the member come in or change until the transaction ends."""
     await run(on, _LOCK, sub=sub)
+    await run(on, _LOCK_BOOKINGS, sub=sub)
 
 
 async def count_open(on: On, sub: str) -> int:

@@ -86,7 +86,8 @@ async def _deliver(db: Database, settings: Settings, job: Row) -> None:
         booking = await bookings.find_booking(session, job["booking_id"])
     if booking is None:
         raise NoAddress
-    if booking.cancelled_at and job["kind"] != "cancelled" and job["attempts"] > 1:
+    was_tried = job["attempts"] > 1 or job["last_error"]  # a dead mail that is sent again counts from one
+    if booking.cancelled_at and job["kind"] != "cancelled" and was_tried:
         raise Overtaken
     letter = Letter(
         booking=booking, kind=job["kind"], sequence=job["sequence"], member_name=job["member_name"],
