@@ -41,7 +41,7 @@ demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser,
 
 ##@ Prove
 .PHONY: test unit service contract identity browser e2e screenshots
-test: unit service contract identity browser e2e ## Run every test layer, none skipped
+test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(T)
 service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL

@@ -303,6 +303,15 @@ async def test_paying_and_the_key_are_the_members_alone(house, path):
         assert (await operator.get(path.format(BOOKING_ID))).status_code == 404, status
 
 
+@pytest.mark.parametrize("pin", ["482913", None])
+async def test_the_key_page_points_to_a_pin_only_where_there_is_one(house, pin):
+    house.access.routes["GET /v1/grants"] = fakes.items(fakes.grant() | {"pin": pin})
+
+    page = (await (await member(house)).get(f"/key/{BOOKING_ID}")).text
+
+    assert ("Die PIN öffnet dieselben Türen" in page) is bool(pin)
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
