@@ -81,7 +81,7 @@ images: $(VENV)/.ready $(VENDOR)/.ready ## Build the four images and start each 
 	@$(PYTEST) tests/images $(T)
 
 ##@ Keep
-.PHONY: format lock lock-check migrate revision seed clean ci
+.PHONY: format lock lock-check migrate revision seed realm clean ci
 format: $(VENV)/.ready ## Format and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix --quiet . || true
 	@$(VENV)/bin/ruff format .
@@ -99,6 +99,8 @@ revision: $(VENV)/.ready ## Write the skeleton of a migration: make revision S=b
 	@$(PY) -m regiohub_local revision "$(S)" "$(M)"
 seed: $(VENV)/.ready ## Put the demo region into the running house
 	@$(PY) -m regiohub_local seed
+realm: $(VENV)/.ready ## Write the realm with this house's secrets into .run, for a Keycloak of your own
+	@$(PY) -m regiohub_local realm
 clean: stop ## Remove what can be made again (environment, caches); the state in .run stays
 	@rm -rf $(VENV) $(VENDOR) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 ci: lock-check lint types imports openapi-check k8s test ## What CI runs

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from regiohub_local.throwaway import stand_alone
 from tests.support.pg import Cluster, running_cluster
+
+
+def pytest_configure() -> None:
+    """Before any module is read: no test meets the databases, Keycloak or Stripe of whoever runs it."""
+    stand_alone()
 
 
 @pytest.fixture(scope="session")

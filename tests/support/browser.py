@@ -1,9 +1,6 @@
 """The browser layer's tools: a house of its own, axe, the focus as a person at a keyboard sees it."""
 
 import asyncio
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +12,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
-from regiohub_local import postgres, processes, supervise
+from regiohub_local import supervise, throwaway
 from regiohub_local.plan import ROOT, House
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -27,17 +24,8 @@ LIMITS = {"GATEWAY_HOLDS_PER_HOUR": "200", "GATEWAY_LOGINS_PER_MINUTE": "600"}
 @contextmanager
 def running_house() -> Iterator[House]:
     """A whole house in a folder of its own on free ports, without the demo region; all of it goes afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="regiohub-browser-"))
-    os.environ.update(LIMITS)
-    try:
-        yield supervise.start(folder, prefer={})
-    finally:
-        supervise.stop(folder)
-        postgres.stop(folder, remove=True)
-        processes.reap()
-        shutil.rmtree(folder, ignore_errors=True)
-        for name in LIMITS:
-            os.environ.pop(name, None)
+    with throwaway.running_house("browser", LIMITS) as house:
+        yield house
 
 
 # ---------------------------------------------------------------- axe

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from regiohub_local import keycloak, launch, mail_sink, plan, processes, supervise
+from regiohub_local import keycloak, launch, mail_sink, plan, processes, secret_file, supervise
 from regiohub_shared.db.migrate import new_revision, run_migrations
 
 
@@ -62,6 +63,15 @@ def _seed(options: argparse.Namespace) -> int:
     return 0
 
 
+def _realm(options: argparse.Namespace) -> int:
+    house = plan.make_house(options.state)
+    path = secret_file.write(
+        house.state_dir / "realm.json", json.dumps(keycloak.filled(keycloak.realm(), house.realm_env))
+    )
+    print(f"{path} (it holds secrets): import it into your Keycloak, then REGIOHUB_KEYCLOAK_URL=<its origin> make run")
+    return 0
+
+
 def _migrate(options: argparse.Namespace) -> int:
     if options.only:
         run_migrations(Path(str(files(f"regiohub_{options.only}") / "migrations")), os.environ["MIGRATE_URL"])
@@ -92,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("demo", _module("demo"), "play the whole story, then stop")
     add("screenshots", _module("screenshots"), "take every page as a picture")
     add("seed", _seed, "put the demo region into the running house")
+    add("realm", _realm, "write the realm with its secrets, for a Keycloak of your own")
     add("fetch", _fetch, "fetch and build Keycloak into the cache")
     add("watch", _watch, "the supervisor; `run` starts it")
     migrate = add("migrate", _migrate, "bring the databases to the newest schema")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -17,7 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from regiohub_local import postgres, processes, seed, story, supervise
+from regiohub_local import postgres, processes, seed, story, supervise, throwaway
 from regiohub_local.person import Person, Refused
 from regiohub_local.plan import House
 from regiohub_local.story import OPERATOR, StepFailed, Tale, check
@@ -181,15 +179,9 @@ async def play(house: House, steps: Sequence[Step] = STEPS) -> bool:
 def main(_state_dir: Path, steps: Sequence[Step] = STEPS) -> int:
     """Make a house in a folder of its own with free ports, play, and take all of it down again."""
     began = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="regiohub-demo-"))
-    try:
-        house = supervise.start(folder, prefer={})
+    with throwaway.running_house("demo") as house:
         set_up = time.monotonic()
         held = asyncio.run(play(house, steps))
         done = "Every step held" if held else "A step did not hold"
         print(f"{done}: set-up {set_up - began:.0f} s, story {time.monotonic() - set_up:.0f} s.")
         return 0 if held else 1
-    finally:
-        supervise.stop(folder)
-        postgres.stop(folder, remove=True)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -26,14 +26,22 @@ def run(state_dir: Path) -> House:
     began = time.monotonic()
     house = supervise.start(state_dir)
     _call("seed", house)
-    receipt = house.state_dir / "receipt.txt"
-    if not receipt.exists() and (text := _call("proof", house)):
-        receipt.write_text(f"{text}\n")
-    if receipt.exists():
-        print(receipt.read_text())
+    print(_receipt(house))
     print(summary(house))
     print(f"Ready after {time.monotonic() - began:.0f} s. `make stop` ends everything; logs: {house.state_dir / 'log'}")
     return house
+
+
+def _receipt(house: House) -> str:
+    """The proof booking of the first run; with real Stripe nobody pays by itself, so there is none yet."""
+    kept = house.state_dir / "receipt.txt"
+    if kept.exists():
+        return kept.read_text()
+    if not house.has_sandbox:
+        return "No proof booking: with a real Stripe key a person has to pay.\n"
+    text = f"{_call('proof', house)}\n"
+    kept.write_text(text)
+    return text
 
 
 def _call(name: str, house: House) -> str:

@@ -6,15 +6,13 @@ Ends with 1 when a picture is missing, a page scrolls sideways at 320 px or a ta
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
 from playwright.async_api import Page
 
-from regiohub_local import postgres, supervise
+from regiohub_local import throwaway
 from regiohub_local.browser import checks, chromium, stops, tour
 from regiohub_local.browser.people import People
 from regiohub_local.plan import House
@@ -27,14 +25,8 @@ def main(state_dir: Path) -> int:
     target = state_dir.resolve() / "screenshots"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    folder = Path(tempfile.mkdtemp(prefix="regiohub-screenshots-"))
-    os.environ.setdefault("GATEWAY_LOGINS_PER_MINUTE", "600")
-    try:
-        faults = asyncio.run(_take(supervise.start(folder, prefer={}), target))
-    finally:
-        supervise.stop(folder)
-        postgres.stop(folder, remove=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with throwaway.running_house("screenshots", {"GATEWAY_LOGINS_PER_MINUTE": "600"}) as house:
+        faults = asyncio.run(_take(house, target))
     faults += [f"missing: {name}" for name in _missing(target)]
     print(*faults, sep="\n")
     print(

@@ -24,12 +24,17 @@ def ensure(path: Path, names: Iterable[str]) -> dict[str, str]:
     if missing:
         known |= {name: random_secrets.token_urlsafe(24) for name in missing}
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".new")
-        partial.touch(mode=0o600)
-        partial.write_text("".join(f"{name}={value}\n" for name, value in sorted(known.items())))
-        partial.chmod(0o600)
-        partial.replace(path)
+        write(path, "".join(f"{name}={value}\n" for name, value in sorted(known.items())))
     return known
+
+
+def write(path: Path, text: str) -> Path:
+    """Replace the file at once by one that only its owner may read."""
+    partial = path.with_suffix(".new")
+    partial.touch(mode=0o600)
+    partial.chmod(0o600)
+    partial.write_text(text)
+    return partial.replace(path)
 
 
 def add(path: Path, values: dict[str, str]) -> dict[str, str]:

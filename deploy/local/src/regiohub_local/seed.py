@@ -24,25 +24,33 @@ TAX_RULES = [
 
 
 class SeedError(RuntimeError):
-    """A service refused the demo region."""
+    """The demo region could not be put: a service or Keycloak refused, or is not there."""
 
 
 async def run(house: House) -> None:
     """Put operators, hubs, resources, doors, readers and sellers."""
-    async with county(house) as api:
-        for hub in HUBS:
-            await _put_hub(api, hub)
+    try:
+        async with county(house) as api:
+            for hub in HUBS:
+                await _put_hub(api, hub)
+    except httpx.TransportError as error:
+        raise SeedError(f"no answer at {error.request.url} ({error!r}): `make run` starts the house") from error
 
 
 @asynccontextmanager
 async def county(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with the seed account's token (role county-admin), speaking to the gateway."""
+    """A client with the seed account's token (role county-admin), speaking to the gateway; raises SeedError."""
     async with httpx.AsyncClient(base_url=house.origin, timeout=20, trust_env=False) as api:
         answer = await api.post(
             f"{house.issuer}/protocol/openid-connect/token",
             data={"grant_type": "client_credentials"},
             auth=("regiohub-seed", house.secrets["RH_SEED_SECRET"]),
         )
+        if answer.is_client_error:
+            raise SeedError(
+                f"{house.issuer} refuses the demo's client regiohub-seed ({answer.status_code}): "
+                "a Keycloak of your own needs the realm that `make realm` writes. `make stop` ends what is running"
+            )
         answer.raise_for_status()
         api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield api
