@@ -331,6 +331,13 @@ async def test_requests_are_limited_per_address(house):
     assert (await browser.get("/static/app.css")).status_code == 200
 
 
+async def test_parallel_requests_of_one_address_have_the_whole_limit_and_no_more(house):
+    strict = house.restarted(requests_per_minute=40)
+    answers = await asyncio.gather(*(strict.browser().get("/api/booking/v1/hubs") for _ in range(45)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 40 + [429] * 5
+
+
 async def test_who_leaves_stops_the_work(house):
     stopped = asyncio.Event()
 
