@@ -229,8 +229,8 @@ async def test_holds_that_were_not_granted_do_not_count_and_forged_tokens_count_
     assert answer.status_code == 201
 
 
-async def hold(house, key=""):
-    headers = bearer("alice", "member") | ({"idempotency-key": key} if key else {})
+async def hold(house, key="", who="alice"):
+    headers = bearer(who, "member") | ({"idempotency-key": key} if key else {})
     return await house.browser().send("POST", "/api/booking/v1/bookings", json=BOOK, headers=headers)
 
 
@@ -311,6 +311,15 @@ async def test_a_key_whose_hold_was_refused_is_no_way_around_the_limit(house):
     house.booking.routes["POST /v1/bookings"] = httpx.Response(201, json={})
 
     assert [(await hold(house, f"key-{number}")).status_code for number in range(12)] == [201] * 10 + [429] * 2
+
+
+async def test_keys_of_another_member_are_no_way_around_the_limit(house):
+    for number in range(10):
+        assert (await hold(house, f"key-{number}")).status_code == 201
+
+    answers = [await hold(house, f"key-{number}", "bob") for number in range(11)]
+
+    assert [answer.status_code for answer in answers] == [201] * 10 + [429]
 
 
 async def test_parallel_holds_do_not_pass_the_limit(house):
