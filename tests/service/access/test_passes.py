@@ -117,6 +117,20 @@ async def test_a_fourth_key_puts_the_oldest_out(world: World):
     assert again not in ids
 
 
+async def test_a_phone_that_asks_again_grows_no_younger(world: World):
+    grant = await active_grant(world)
+    phones = [Phone() for _ in range(3)]
+    first, *_ = [(await world.asks_pass(grant["id"], phone)).json()["id"] for phone in phones]
+    assert (await world.asks_pass(grant["id"], phones[0])).json()["id"] == first
+
+    assert (await world.asks_pass(grant["id"], Phone())).status_code == 201
+
+    # The oldest phone goes, not the one that was longest unused.
+    answer = await world.syncs(FakeReader())
+    assert answer is not None
+    assert [entry.id for entry in answer.denylist.entries] == [first]
+
+
 async def test_a_revoked_grant_denies_its_passes_and_gives_no_more(world: World):
     await world.set_up()
     fact = make_fact()

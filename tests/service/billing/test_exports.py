@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from httpx import URL
 
 from regiohub_billing.render.batch import Made, Order
 from regiohub_billing.usecases import rendering
@@ -107,6 +108,10 @@ async def test_a_key_replays_its_batch(world: World):
 
     assert (first.json(), first.status_code) == (again.json(), again.status_code)
     assert other.status_code == 422
+    # Relative to the address that was asked, which is another one behind the gateway.
+    asked, made = URL("http://gateway.test/api/billing/v1/exports"), again.headers["location"]
+    assert asked.join(made).path == f"/api/billing/v1/exports/{first.json()['id']}"
+    assert (await world.client.get(again.request.url.join(made), headers=BENDORF)).json() == first.json()
 
 
 async def test_a_file_stays_the_same_byte_for_byte(world: World):

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+from httpx import URL
+
 from regiohub_booking.usecases.change import complete_over, expire_lapsed
 from regiohub_shared.clock import now
 from tests.service.booking.world import DESK, FREE, LEFT, MEMBER, OFFICE, OPERATOR, OTHER, World, tomorrow
@@ -18,7 +20,10 @@ async def test_a_hold_lasts_35_minutes_and_says_why_it_costs_what_it_costs(world
     booking = answer.json()
     assert booking["status"] == "held"
     assert answer.headers["etag"] == '"1"'
-    assert answer.headers["location"] == f"/v1/bookings/{booking['id']}"
+    # Relative to the address that was asked, which is another one behind the gateway.
+    asked, made = URL("http://gateway.test/api/booking/v1/bookings"), answer.headers["location"]
+    assert asked.join(made).path == f"/api/booking/v1/bookings/{booking['id']}"
+    assert answer.request.url.join(made).path == f"/v1/bookings/{booking['id']}"
     assert booking["gross_cents"] == 1200
     [line] = booking["lines"]
     assert line["tax_code"] == "S19"

@@ -251,6 +251,26 @@ class Overtaken:
         return task
 
 
+async def test_who_read_the_session_before_a_refresh_ended_does_not_refresh_again(house):
+    browser = house.browser()
+    await browser.login()
+    await age(house, access_expires_at=real_now() - timedelta(seconds=1))
+    other = await asyncpg.connect(house.settings.database_url)
+    try:
+        async with other.transaction():
+            fresh = real_now() + timedelta(minutes=5)
+            await other.execute("UPDATE session SET access_expires_at = $1, refresh_lease_until = NULL", fresh)
+            late = asyncio.create_task(browser.get("/auth/session"))
+            while not (late.done() or await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await asyncio.sleep(0.01)
+            assert not late.done(), "it waits for the row that it has read as run out"
+    finally:
+        await other.close()
+
+    assert (await late).json()["logged_in"]
+    assert house.keycloak.refreshes == 0
+
+
 @pytest.mark.parametrize("answer", [None, lambda: httpx.Response(400), lambda: httpx.Response(503)])
 async def test_the_late_answer_of_a_refresh_that_was_overtaken_changes_nothing(house, answer):
     browser = house.browser()

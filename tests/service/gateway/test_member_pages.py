@@ -84,7 +84,7 @@ async def test_without_a_desk_the_first_room_is_named_as_such_and_without_any_it
     ("reason", "title", "help_"),
     [
         ("outside-opening-hours", "Zu dieser Zeit ist nicht geöffnet", "zu der der Hub geöffnet ist"),
-        ("off-grid", "Beginn oder Dauer passt nicht ins Raster", "zur vollen oder halben Stunde"),
+        ("off-grid", "Beginn oder Dauer passt nicht ins Raster", "Wählen Sie Beginn und Dauer im Raster des Platzes."),
         ("too-long", "Die Dauer ist zu lang", "kürzere Dauer"),
         ("in-the-past", "Diese Zeit liegt in der Vergangenheit", "die noch kommt"),
         ("slot-taken", "Zu dieser Zeit ist hier nichts frei.", ""),
@@ -159,6 +159,22 @@ async def test_a_length_that_the_room_does_not_offer_is_corrected(house):
     assert house.booking.last("GET", f"{room}/next-free").url.params["minutes"] == "240"
     assert house.booking.last("GET", f"{room}/slots").url.params["minutes"] == "240"
     assert f"/book?resource={ROOM_ID}&date=2027-03-09&time=10%3A30&minutes=240" in hrefs(page.text)
+
+
+@pytest.mark.parametrize(("prefix", "words"), [("", "in Schritten von 15 Minuten"), ("/en", "in steps of 15 minutes")])
+async def test_a_start_off_the_raster_is_answered_with_the_raster_of_this_room(house, prefix, words):
+    house.booking.routes[f"GET /v1/resources/{ROOM_ID}"] = fakes.ROOM | {"granularity_minutes": 15}
+    for what in ("next-free", "slots"):
+        house.booking.routes[f"GET /v1/resources/{ROOM_ID}/{what}"] = items()
+    browser = await member(house)
+    house.booking.routes["POST /v1/bookings"] = refusal(409, "off-grid", granularity_minutes=15)
+    sent = await browser.post(f"{prefix}/book", wish())
+    house.booking.routes["GET /v1/availability"] = refused_for("off-grid")
+    looked = await browser.get(f"{prefix}/book?resource={ROOM_ID}&date=2027-03-09&time=08:07&minutes=60")
+
+    for answer in (sent, looked):
+        assert answer.status_code == 409
+        assert words in answer.text
 
 
 async def test_a_day_that_is_too_short_for_the_wish_shows_its_hours(house):

@@ -229,8 +229,8 @@ async def test_holds_that_were_not_granted_do_not_count_and_forged_tokens_count_
     assert answer.status_code == 201
 
 
-async def hold(house, key=""):
-    headers = bearer("alice", "member") | ({"idempotency-key": key} if key else {})
+async def hold(house, key="", who="alice"):
+    headers = bearer(who, "member") | ({"idempotency-key": key} if key else {})
     return await house.browser().send("POST", "/api/booking/v1/bookings", json=BOOK, headers=headers)
 
 
@@ -313,6 +313,15 @@ async def test_a_key_whose_hold_was_refused_is_no_way_around_the_limit(house):
     assert [(await hold(house, f"key-{number}")).status_code for number in range(12)] == [201] * 10 + [429] * 2
 
 
+async def test_keys_of_another_member_are_no_way_around_the_limit(house):
+    for number in range(10):
+        assert (await hold(house, f"key-{number}")).status_code == 201
+
+    answers = [await hold(house, f"key-{number}", "bob") for number in range(11)]
+
+    assert [answer.status_code for answer in answers] == [201] * 10 + [429]
+
+
 async def test_parallel_holds_do_not_pass_the_limit(house):
     token = bearer("alice", "member")
     answers = await asyncio.gather(
@@ -329,6 +338,13 @@ async def test_requests_are_limited_per_address(house):
 
     assert codes == [200] * 40 + [429] * 5
     assert (await browser.get("/static/app.css")).status_code == 200
+
+
+async def test_parallel_requests_of_one_address_have_the_whole_limit_and_no_more(house):
+    strict = house.restarted(requests_per_minute=40)
+    answers = await asyncio.gather(*(strict.browser().get("/api/booking/v1/hubs") for _ in range(45)))
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 40 + [429] * 5
 
 
 async def test_who_leaves_stops_the_work(house):

@@ -83,6 +83,8 @@ async def set_scene(cluster: Cluster, sandbox_origin: str) -> AsyncIterator[Scen
             await _close(street, things[town])
             await _export(street, things[town])
         things["theirs"].closure, things["theirs"].batch = things["mine"].closure, things["mine"].batch
+        # Who runs another hub is a member here, with one paid booking.
+        things["guest"] = Thing("bendorf", DESK, SUBS["operator-abroad"])
         for thing in things.values():
             # What the next export would hold.
             thing.booking = await _paid(street, thing)

@@ -1,8 +1,10 @@
 """Limits in the gateway's database, so that they hold across replicas and restarts."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -11,6 +13,7 @@ from regiohub_shared.log import get_logger
 from regiohub_shared.problem import TooManyRequests
 
 _log = get_logger(__name__)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 # One statement decides and writes: two requests at once cannot both take the last place.
 _TAKE = """
@@ -88,6 +91,8 @@ class AddressLimiter:
 
     PACKET = 20
     MAX_REMEMBERED = 10_000
+    AWAY = timedelta(seconds=1)
+    """How long nobody is counted, and so nobody waits, after the database did not answer."""
 
     def __init__(self, limiter: Limiter, per_minute: int, now: Callable[[], datetime]) -> None:
         """``per_minute`` is rounded up to whole packets."""
@@ -96,28 +101,45 @@ class AddressLimiter:
         self._limiter, self._now = limiter, now
         self._left: dict[str, tuple[datetime, int]] = {}
         self._refused_until: dict[str, datetime] = {}
+        self._away_until = _NEVER
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def check(self, address: str) -> None:
         """Count one request, or raise 429."""
-        now = self._now()
-        until = self._refused_until.get(address, datetime.min.replace(tzinfo=UTC))
-        if until > now:
-            raise TooManyRequests(retry_after_s=max(1, int((until - now).total_seconds())))
-        since, left = self._left.get(address, (now, 0))
-        if left == 0 or now - since > self._rule.window:
-            await self._take(address, now)
-            since, left = now, self.PACKET
-        self._left[address] = (since, left - 1)
+        if self._spend(address):
+            return
+        # One at a time: else each request of a burst takes a packet, and a few of them use up the whole limit.
+        async with self._turns.setdefault(address, asyncio.Lock()):
+            if not self._spend(address):
+                await self._take(address)
 
-    async def _take(self, address: str, now: datetime) -> None:
+    def _spend(self, address: str) -> bool:
+        """Use one hit of the packet at hand, if there is one; raise 429 while the address is refused."""
+        now = self._now()
+        refused_until = self._refused_until.get(address, _NEVER)
+        if refused_until > now:
+            raise TooManyRequests(retry_after_s=max(1, int((refused_until - now).total_seconds())))
+        if self._away_until > now:
+            return True
+        ends_at, left = self._left.get(address, (_NEVER, 0))
+        if left == 0 or ends_at <= now:
+            return False
+        self._left[address] = (ends_at, left - 1)
+        return True
+
+    async def _take(self, address: str) -> None:
+        """Take a packet and use its first hit. What is left of it ends as the database forgets it."""
         if len(self._left) > self.MAX_REMEMBERED:
             self._left.clear()
             self._refused_until.clear()
+        now = self._now()
         try:
             await self._limiter.take(self._rule, address)
+            self._left[address] = (now + self._rule.window, self.PACKET - 1)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             # Readers sync through here: without the database doors must still hear of revocations.
             _log.warning("address_not_counted")
+            self._away_until = self._now() + self.AWAY
         except TooManyRequests as refusal:
             self._refused_until[address] = now + timedelta(seconds=int(refusal.params["retry_after_s"]))
             raise

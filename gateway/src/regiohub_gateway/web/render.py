@@ -61,6 +61,7 @@ def _context(language: str, visitor: Visitor | None, path: str, query: str = "")
         "t": lambda key, **values: texts.text(language, key, **values),
         "has_text": texts.has_text,
         "problem_title": lambda kind: texts.problem_title(language, kind),
+        "problem_help": lambda kind, params=None: texts.problem_help(language, kind, params),
         "url": lambda target: link(language, target),
         "eur": lambda cents: _eur(cents, language),
         "day": lambda value: moments.show_date(_as_day(value), language),

@@ -1,6 +1,8 @@
 """The words of the pages: one TOML catalogue per language, the same keys in both (a test holds them together)."""
 
 import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,10 @@ def problem_title(language: str, kind: str) -> str:
     return text(language, key if has_text(key) else "problem.internal")
 
 
-def problem_help(language: str, kind: str) -> str:
-    """Return what a person can do about it, or an empty text."""
+def problem_help(language: str, kind: str, params: Mapping[str, Any] | None = None) -> str:
+    """Return what a person can do about it, or an empty text; ``params`` are the figures of this very refusal."""
+    with suppress(KeyError):
+        # A page that knows a refusal by its name only says what holds without the figures.
+        return catalogue(language)[f"problem_help_with.{kind}"].format_map(params or {})
     key = f"problem_help.{kind}"
     return text(language, key) if has_text(key) else ""

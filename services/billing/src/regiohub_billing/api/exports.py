@@ -69,7 +69,10 @@ async def create_export(
     key: Annotated[str, Depends(require_key)],
     response: Response,
 ) -> ExportPublic:
-    """Each entry stands in one batch, ever; the batch never changes. One holds 5000 entries at most."""
+    """Each entry stands in one batch, ever; the batch never changes. One holds 5000 entries at most.
+
+    `Location` is relative to the address that was asked.
+    """
     check_finance(caller, body.operator)
     wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=body.model_dump(mode="json"))
     order = exports.Wanted(operator=body.operator, productive=body.productive, sub=caller.sub, key=wanted)
@@ -78,7 +81,8 @@ async def create_export(
         real_now=real_now(),
     )  # fmt: skip
     made = ExportPublic.model_validate(stored.body)
-    response.headers["Location"] = f"/v1/exports/{made.id}"
+    # Relative to the address that was asked, since the gateway has another path.
+    response.headers["Location"] = f"exports/{made.id}"
     return made
 
 

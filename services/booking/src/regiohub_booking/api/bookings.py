@@ -93,7 +93,8 @@ async def make_booking(
     `limit` say by what).
 
     All lines or none. A taken slot answers 409 `slot-taken` with the number of the `line`, `alternatives` (next free
-    slots of its resource) and `resources` (what else is free at that time).
+    slots of its resource) and `resources` (what else is free at that time). `Location` is relative to the address that
+    was asked.
     """
     asks = [Ask(line.resource_id, line.start, line.end) for line in wish.lines]
     wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=wish.model_dump(mode="json"))
@@ -131,7 +132,8 @@ def _offered(line: int, later: Sequence[Offer], beside: Sequence[Offer]) -> dict
 
 
 def _answer(stored: Stored) -> Response:
-    headers = {"ETag": f'"{stored.body["version"]}"', "Location": f"/v1/bookings/{stored.body['id']}"}
+    # Relative to the address that was asked, since the gateway has another path.
+    headers = {"ETag": f'"{stored.body["version"]}"', "Location": f"bookings/{stored.body['id']}"}
     return JSONResponse(stored.body, status_code=stored.status, headers=headers)
 
 
