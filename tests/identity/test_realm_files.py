@@ -139,6 +139,16 @@ def test_protection_and_registration_are_on():
     assert defaults["composites"]["realm"] == ["member"]
 
 
+def test_a_passkey_stays_with_its_owner():
+    """It replaces the password, so the device itself has to ask who is there, and to know whose account it opens."""
+    policy = "webAuthnPolicyPasswordless"
+    whole = realm()
+    assert whole[f"{policy}PasskeysEnabled"] is True
+    assert whole[f"{policy}UserVerificationRequirement"] == "required"
+    assert whole[f"{policy}RequireResidentKey"] == "Yes"
+    assert whole[f"{policy}RpId"] == "", "the issuer's own host"
+
+
 def test_readers_reach_access_only():
     readers = [client for client in realm()["clients"] if client["clientId"].startswith("reader-")]
     assert {r["clientId"] for r in readers} == {

@@ -61,7 +61,36 @@ async def test_the_question_uses_pkce_state_and_nonce(house):
     assert "/protocol/openid-connect/registrations?" in register
 
 
-@pytest.mark.parametrize("path", ["/auth/login?return_to=/bookings", "/en/auth/register"])
+@pytest.mark.parametrize(
+    ("told", "target"),
+    [
+        ("kc_action_status=success", "/en/account?passkey=success"),
+        ("kc_action_status=cancelled", "/en/account?passkey=cancelled"),
+        ("kc_action_status=%0d%0aSet-Cookie:+x", "/en/account"),
+        ("", "/en/account"),
+    ],
+)
+async def test_a_passkey_is_asked_for_and_the_page_hears_what_became_of_it(house, told, target):
+    browser = house.browser()
+    asked = (await browser.get("/en/auth/passkey?return_to=/en/account")).headers["location"]
+    assert httpx.URL(asked).params["kc_action"] == "webauthn-register-passwordless"
+
+    back = f"{house.keycloak.login(asked)}&{told}".removeprefix(ORIGIN)
+
+    assert (await browser.get(back)).headers["location"] == target
+
+
+async def test_the_account_page_leads_to_the_own_login_at_keycloak(house):
+    browser = house.browser()
+    await browser.login()
+    page = (await browser.get("/account?passkey=success")).text
+    assert f'href="{ISSUER}/account/account-security/signing-in"' in page
+    assert 'href="/auth/passkey?return_to=/account"' in page
+    assert "Der Passkey ist eingerichtet" in page
+    assert "alert" not in (await browser.get("/account?passkey=<script>")).text.partition("<main")[2]
+
+
+@pytest.mark.parametrize("path", ["/auth/login?return_to=/bookings", "/en/auth/register", "/auth/passkey"])
 async def test_while_keycloak_is_away_our_page_says_so(house, path):
     house.keycloak.is_down = True
     answer = await house.browser().get(path, headers={"accept": "text/html"})

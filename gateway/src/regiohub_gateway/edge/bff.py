@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from regiohub_gateway.edge import cookies
-from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, LoginFailed, Question
+from regiohub_gateway.edge.keycloak import GrantRefused, Keycloak, LoginFailed, Question, Wish
 from regiohub_gateway.edge.limits import Limiter, Rule, TooManyLogins
 from regiohub_gateway.edge.paths import AmbiguousPath, check_path
 from regiohub_gateway.edge.routes import is_link
@@ -36,6 +36,8 @@ _MAX_OPEN = 3
 """More logins that were begun and not ended than this are forgotten: their cookies must not fill the header."""
 _OWNER_S = 400 * 24 * 60 * 60
 _FORGET_STORAGE = '"storage"'
+_OUTCOMES = frozenset({"success", "cancelled"})
+"""What Keycloak says of a passkey that was to be made (``kc_action_status``)."""
 
 
 class WrongFormToken(Forbidden):
@@ -69,6 +71,7 @@ class Bff:
         router = APIRouter(prefix="/auth", include_in_schema=False)
         router.add_api_route("/login", self.login, methods=["GET"])
         router.add_api_route("/register", self.register, methods=["GET"])
+        router.add_api_route("/passkey", self.passkey, methods=["GET"])
         router.add_api_route("/callback", self.callback, methods=["GET"])
         router.add_api_route("/session", self.session, methods=["GET"])
         router.add_api_route("/logout", self.logout, methods=["POST"])
@@ -77,11 +80,15 @@ class Bff:
 
     async def login(self, request: Request, return_to: str = "/") -> Response:
         """Send the browser to Keycloak's form."""
-        return await self._ask(request, return_to, register=False)
+        return await self._ask(request, return_to, "login")
 
     async def register(self, request: Request, return_to: str = "/") -> Response:
         """Send the browser to Keycloak's registration form."""
-        return await self._ask(request, return_to, register=True)
+        return await self._ask(request, return_to, "register")
+
+    async def passkey(self, request: Request, return_to: str = "/account") -> Response:
+        """Send the browser to Keycloak's page that makes a passkey for whoever is logged in there."""
+        return await self._ask(request, return_to, "passkey")
 
     async def callback(self, request: Request) -> Response:
         """Check the answer against the question, fetch tokens, start a session under a new number."""
@@ -95,7 +102,8 @@ class Bff:
         former = cookies.read(request.scope["headers"], cookies.SESSION)
         secret = await self._sessions.start(tokens, claims, replaces=former)
         _log.info("logged_in")
-        response = RedirectResponse(safe_return(question.return_to), 303, headers=_NO_STORE)
+        target = _with_outcome(safe_return(question.return_to), answer.get("kc_action_status", ""))
+        response = RedirectResponse(target, 303, headers=_NO_STORE)
         response.headers.append("Set-Cookie", cookies.write(cookies.SESSION, secret))
         response.headers.append("Set-Cookie", cookies.delete(cookie))
         self._take_over(request, response, claims["sub"])
@@ -138,7 +146,7 @@ class Bff:
             raise BadRequest("this logout token was used before")
         return Response(status_code=200, headers=_NO_STORE)
 
-    async def _ask(self, request: Request, return_to: str, *, register: bool) -> Response:
+    async def _ask(self, request: Request, return_to: str, wish: Wish) -> Response:
         await self._limiter.take(self._logins, request.state.address)
         # Where Keycloak is away, our page says so; a browser that is sent there shows nothing but its own error.
         await self._keycloak.fetch_keys()
@@ -147,7 +155,7 @@ class Bff:
         question = Question.new(secrets.choice(free), safe_return(return_to))
         name = _cookie_for(question.state)
         sealed = base64.urlsafe_b64encode(self._seal.close(question.to_bytes(), name)).decode()
-        url = self._keycloak.login_url(question, language=request.state.language, register=register)
+        url = self._keycloak.login_url(question, language=request.state.language, wish=wish)
         response = RedirectResponse(url, 303, headers=_NO_STORE)
         for other in begun - {name} if len(begun) >= _MAX_OPEN else ():
             response.headers.append("Set-Cookie", cookies.delete(other))
@@ -197,3 +205,10 @@ class Bff:
 def _cookie_for(state: str) -> str:
     """Return the cookie of the slot that a state names; a state that is not ours names the first one."""
     return cookies.QUESTION + (state[:1] if state[:1] in _SLOTS else _SLOTS[0])
+
+
+def _with_outcome(target: str, status: str) -> str:
+    """Return the target with what became of the passkey: ``success`` or ``cancelled``; any other word says nothing."""
+    if status not in _OUTCOMES:
+        return target
+    return f"{target}{'&' if '?' in target else '?'}passkey={status}"

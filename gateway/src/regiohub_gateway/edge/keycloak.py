@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
@@ -17,6 +17,8 @@ from regiohub_shared.auth.verifier import keycloak_client
 from regiohub_shared.clock import real_now
 from regiohub_shared.problem import BadRequest, Unavailable
 
+Wish = Literal["login", "register", "passkey"]
+"""What somebody wants at Keycloak's pages."""
 _LEEWAY_S = 10
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -90,8 +92,8 @@ class Keycloak:
         """The one address that Keycloak may send people back to."""
         return f"{self._settings.public_origin}/auth/callback"
 
-    def login_url(self, question: Question, *, language: str, register: bool = False) -> str:
-        """Return the address of the login (or registration) form."""
+    def login_url(self, question: Question, *, language: str, wish: Wish = "login") -> str:
+        """Return the address of the form for the wish; ``passkey`` logs in first where nobody is."""
         digest = hashlib.sha256(question.verifier.encode()).digest()
         query = {
             "client_id": self._settings.client_id,
@@ -104,7 +106,9 @@ class Keycloak:
             "code_challenge_method": "S256",
             "ui_locales": language,
         }
-        page = "registrations" if register else "auth"
+        if wish == "passkey":
+            query["kc_action"] = "webauthn-register-passwordless"
+        page = "registrations" if wish == "register" else "auth"
         return f"{self._settings.issuer}/protocol/openid-connect/{page}?{urlencode(query)}"
 
     def logout_url(self, id_token: str) -> str:

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from regiohub_gateway.web import errors
 from regiohub_gateway.web.pages import (
+    account,
     book,
     bookings,
     calendar,
@@ -45,6 +46,7 @@ def routers() -> list[APIRouter]:
         module.router
         for module in (
             public,
+            account,
             book,
             calendar,
             bookings,

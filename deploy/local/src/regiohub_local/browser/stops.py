@@ -17,7 +17,7 @@ STATES = ("data", "empty", "error")
 
 PAGES: Mapping[str, str] = {
     "start": "/", "hub": "/hubs/{slug}", "find": "/find", "book": "/book",
-    "bookings": "/bookings", "booking": "/bookings/{booking_id}", "pay": "/bookings/{booking_id}/pay",
+    "account": "/account", "bookings": "/bookings", "booking": "/bookings/{booking_id}", "pay": "/bookings/{booking_id}/pay",
     "payment": "/bookings/{booking_id}/payment", "cancel": "/bookings/{booking_id}/cancel",
     "move": "/bookings/{booking_id}/move", "key": "/key/{booking_id}",
     "operator": "/operator", "operator-day": "/operator/{hub}", "operator-rooms": "/operator/{hub}/rooms",
@@ -38,7 +38,7 @@ _FIXED = "the text stands in the code and asks nobody"
 _ONE = "the page is about one thing; without it, it is the error"
 WITHOUT: Mapping[tuple[str, str], str] = {
     **{(name, state): _FIXED for name in (
-        "impressum", "datenschutz", "barrierefreiheit", "leichte-sprache", "lizenzen", "problems", "api-docs",
+        "account", "impressum", "datenschutz", "barrierefreiheit", "leichte-sprache", "lizenzen", "problems", "api-docs",
     ) for state in ("empty", "error")},
     **{(name, "empty"): _ONE for name in (
         "book", "booking", "pay", "payment", "cancel", "move", "operator-room", "operator-cancel", "finance-export", "problem",
@@ -97,6 +97,9 @@ LIFE: Sequence[Stop] = (
     Stop("book", "error-taken", f"/book?resource={{desk}}&{_SLOT}"),
     Stop("book", "error-own", f"/book?resource={{desk}}&{_SLOT}", MEMBER),
     Stop("book", "error-holds", "/book?resource={spare}&date={far}&time=09:00&minutes=60", NEW_OPERATOR, acts.press),
+    Stop("account", "data", "/account", MEMBER),
+    Stop("account", "data-made", "/account?passkey=success", MEMBER),
+    Stop("account", "data-cancelled", "/account?passkey=cancelled", MEMBER),
     Stop("bookings", "data", "/bookings", MEMBER),
     Stop("bookings", "data-calendar", "/bookings", MEMBER, acts.make_calendar_address),
     Stop("booking", "data", "/bookings/{paid}?paid=1", MEMBER),
