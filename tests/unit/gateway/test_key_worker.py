@@ -27,6 +27,8 @@ def shown(words: str, *, hours: float = 20) -> str:
     return f'<rh-door-key data-until="{until}" class="rh-key"></rh-door-key>{words}'
 
 
+HOUR = 3600
+"""Of slack on both sides of a window: its end was written when this file was read."""
 KEPT = shown("kept")
 OK = {"status": 200, "body": KEPT}
 
@@ -118,8 +120,7 @@ def test_a_fresh_page_replaces_the_kept_one():
 
 @pytest.mark.parametrize("answer", ["off", {"status": 503}, *TO_LOGIN])
 def test_after_its_last_window_the_kept_page_is_neither_served_nor_kept(answer):
-    hour = 3600  # of slack on both sides: the window was written when this file was read
-    told = play(keep(PAGE, SCRIPT), visit(answer) | {"later": 19 * hour}, visit(answer) | {"later": 2 * hour})
+    told = play(keep(PAGE, SCRIPT), visit(answer) | {"later": 19 * HOUR}, visit(answer) | {"later": 2 * HOUR})
 
     assert told[1]["body"] == KEPT
     assert told[2].get("body") != KEPT
@@ -145,7 +146,7 @@ PASSES = {
 
 @pytest.mark.parametrize("step", [{"activate": True}, visit("off", OTHER), {"keep": [SCRIPT], "network": OK}])
 def test_pages_and_passes_whose_time_is_over_go_at_every_occasion(step):
-    [*_, told] = play(keep(PAGE, SCRIPT), {"store": PASSES}, step | {"later": 7300})
+    [*_, told] = play(keep(PAGE, SCRIPT), {"store": PASSES}, step | {"later": 21 * HOUR})
 
     assert told["kept"] == [SCRIPT]
     assert told["entries"] == ["grant:partly", "key"]
