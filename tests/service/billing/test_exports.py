@@ -72,7 +72,7 @@ async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(wor
     assert [entry["document"] for entry in shown["entries"]] == [
         paper for n, paper in enumerate(papers) if n == 0 or (paper, types[n + 1]) != (papers[n - 1], types[n])
     ], "the page's table follows the file"
-    assert rows[-1]["LfdNr"] == str(len(rows))
+    assert rows[-1]["LfdNr"] == str(len(rows)) == str(batch["row_count"] + 2), "the pages say how the two figures agree"
     assert rows[-1]["Betrag brutto"] == f"{batch['sum_cents'] // 100},{batch['sum_cents'] % 100:02d}"
     receipts = {row["Zahlungsreferenz"]: row["Betrag brutto"] for row in rows if row["Satzart"] == "I"}
     listed = (await world.sandbox.get("/v1/payment_intents", params={"limit": 3})).json()["data"]

@@ -934,7 +934,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     page = await browser.get("/finance/stadt-bendorf")
     check_page(page, "de")
     for word in (
-        "2 Zeilen, Kontrollsumme 9,00\u00a0€",
+        "2 Buchungszeilen, Kontrollsumme 9,00\u00a0€",
         "Erstattung fehlgeschlagen",
         "card closed",
         "Rückbuchung durch die Bank: 9,00\u00a0€",
@@ -942,6 +942,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "Versuchen Sie die Erstattung noch einmal",
         "Antworten Sie im Konto beim Zahlungsdienst",
         "Test-Stapel erzeugen",
+        "Der Nachsatz zählt auch diese beiden und nennt deshalb 4.",
     ):
         assert word in page.text
     readable, _, raw = page.text.partition("<details")
@@ -962,6 +963,8 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     shown = await browser.get(made.headers["location"])
     check_page(shown, "de")
     assert "ab" * 32 in shown.text
+    assert "Buchungszeilen</dt>" in shown.text
+    assert "nennt deshalb 4." in shown.text
     assert "Łukasz → Lukasz" in shown.text
     assert f"/api/billing/v1/exports/{GRANT_ID}/file" in shown.text
 
