@@ -7,6 +7,8 @@ import pytest
 
 from regiohub_billing.providers.port import NotFoundThere, Refused
 from regiohub_billing.providers.stripe import StripeAccess, StripeProvider
+from regiohub_billing.repo import calls
+from regiohub_billing.tables import StripeEvent
 from regiohub_billing.usecases import intents
 from regiohub_billing.usecases import webhooks as work
 from regiohub_shared.clock import real_now
@@ -235,6 +237,48 @@ async def test_a_404_about_the_address_says_nothing_about_a_page(world: World):
     await lost.close()
 
     assert not isinstance(found.value, NotFoundThere)
+
+
+async def test_an_unanswered_call_to_close_a_page_stays_the_only_one(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    await world.tell(story.expire())
+    for _ in range(2):
+        await intents.end_overdue(world.db)
+        await world.rows("UPDATE provider_intent SET created_at = created_at - interval '5 minutes'", owner=True)
+
+    assert [
+        row["attempt"] for row in await world.rows("SELECT attempt FROM provider_intent WHERE kind = 'expire'")
+    ] == [1]
+
+
+@pytest.mark.parametrize("late", ["finished", "postponed"])
+async def test_the_late_outcome_of_an_older_claim_of_a_webhook_changes_nothing(world: World, late: str):
+    """The first worker was slow, its lease lapsed, a second one claimed the webhook and is still in it."""
+    await world.tell(story := a_booking())
+    await world.press(await world.open(story))
+    event = (await world.new_events())[0]
+    await world.deliver(event)
+    async with world.db.session() as session:
+        (first,) = await calls.claim_events(session, now=real_now(), limit=1)
+    async with world.db.session() as session:
+        (second,) = await calls.claim_events(session, now=real_now() + timedelta(minutes=1), limit=1)
+    before = await world.rows("SELECT * FROM stripe_event")
+
+    await note_outcome(world, first, late)
+    assert await world.rows("SELECT * FROM stripe_event") == before
+    await note_outcome(world, second, late)
+    after = (await world.rows("SELECT handled_at IS NOT NULL, leased_until, last_error FROM stripe_event"))[0]
+    assert tuple(after) == (late == "finished", None, "late")
+
+
+async def note_outcome(world: World, event: StripeEvent, late: str) -> None:
+    async with world.db.session() as session:
+        if late == "finished":
+            await calls.finish_event(session, event, now=real_now(), note="late")
+        else:
+            await calls.postpone_event(session, event, until=real_now(), error="late")
 
 
 async def test_already_complete_counts_as_paid(world: World):
