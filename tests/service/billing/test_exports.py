@@ -14,13 +14,15 @@ from httpx import URL
 from regiohub_billing.render.batch import Made, Order
 from regiohub_billing.usecases import rendering
 from regiohub_billing.usecases.rendering import Renderer
-from tests.service.billing.world import World, a_booking, county, finance, member
+from tests.service.billing.world import SELLER, World, a_booking, county, finance, member
 
 BENDORF, MAYEN = finance("stadt-bendorf"), finance("stadt-mayen")
 
 
-async def make(world: World, key: str = "k", *, productive: bool = False, headers=BENDORF, operator="stadt-bendorf"):
-    body = {"operator": operator, "productive": productive}
+async def make(
+    world: World, key: str = "k", *, productive: bool = False, headers=BENDORF, operator="stadt-bendorf", **seen: str
+):
+    body = {"operator": operator, "productive": productive} | seen
     return await world.client.post("/v1/exports", json=body, headers=headers | {"Idempotency-Key": key})
 
 
@@ -73,7 +75,7 @@ async def test_a_batch_holds_every_receivable_receipt_reduction_and_pay_back(wor
     assert [entry["document"] for entry in shown["entries"]] == [
         paper for n, paper in enumerate(papers) if n == 0 or (paper, types[n + 1]) != (papers[n - 1], types[n])
     ], "the page's table follows the file"
-    assert rows[-1]["LfdNr"] == str(len(rows))
+    assert rows[-1]["LfdNr"] == str(len(rows)) == str(batch["row_count"] + 2), "the pages say how the two figures agree"
     assert rows[-1]["Betrag brutto"] == f"{batch['sum_cents'] // 100},{batch['sum_cents'] % 100:02d}"
     receipts = {row["Zahlungsreferenz"]: row["Betrag brutto"] for row in rows if row["Satzart"] == "I"}
     listed = (await world.sandbox.get("/v1/payment_intents", params={"limit": 3})).json()["data"]
@@ -92,6 +94,53 @@ async def test_each_row_is_exported_once(world: World):
     assert (first["number"], second["number"]) == (1, 2)
     twice = await world.rows("SELECT entry_id, part FROM export_row GROUP BY 1, 2 HAVING count(*) > 1")
     assert twice == []
+
+
+async def show(world: World) -> str:
+    return (await preview(world)).json()["preview"]
+
+
+async def test_an_order_with_its_preview_hands_over_that_or_nothing(world: World):
+    await world.confirmed(a_booking(1200))
+    seen = await show(world)
+    assert await show(world) == seen
+    await world.confirmed(a_booking(700))
+    refused = await make(world, preview=seen)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/export-overtaken")
+    assert await world.rows("SELECT 1 FROM export_batch") == []
+
+    shown = (await preview(world)).json()
+    assert shown["preview"] != seen
+    made = await make(world, preview=shown["preview"])
+    assert (made.json()["row_count"], made.json()["sum_cents"]) == (shown["count"], shown["sum_cents"]) == (4, 3800)
+    await world.confirmed(a_booking(500))
+    again = await make(world, preview=shown["preview"])
+    assert (again.status_code, again.json()) == (201, made.json()), "a repeat gets the batch that it made"
+
+
+async def test_a_preview_of_the_same_entries_under_other_accounts_is_another(world: World):
+    await world.confirmed(a_booking(1200))
+    seen = await show(world)
+    body = SELLER | {"accounts": {"debtor": "99999"}}
+    headers = county("county-admin") | {"If-Match": '"1"'}
+    assert (await world.client.put("/v1/sellers/stadt-bendorf", json=body, headers=headers)).status_code == 200
+
+    assert (await make(world, preview=seen)).json()["type"] == "/problems/export-overtaken"
+
+
+async def test_an_order_with_its_preview_is_not_made_anew_from_what_came_meanwhile(world: World):
+    await world.confirmed(a_booking(1200))
+    seen = await show(world)
+
+    async def rival() -> None:
+        await make(world, "rival")
+        await world.confirmed(a_booking(700))
+
+    world.app.state.renderer = Meanwhile(world.app.state.renderer, rival)
+    refused = await make(world, preview=seen)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/export-overtaken")
+    assert [row["sum_cents"] for row in await world.rows("SELECT sum_cents FROM export_batch")] == [2400]
 
 
 async def test_rivals_make_one_batch(world: World):
@@ -241,7 +290,15 @@ async def test_an_operator_without_books_is_not_there(world: World):
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("body", [{}, {"operator": "stadt-bendorf"}, {"operator": "Ä", "productive": True}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"operator": "stadt-bendorf"},
+        {"operator": "Ä", "productive": True},
+        {"operator": "stadt-bendorf", "productive": False, "preview": "x"},
+    ],
+)
 async def test_a_malformed_order_is_refused(world: World, body):
     answer = await world.client.post("/v1/exports", json=body, headers=BENDORF | {"Idempotency-Key": "k"})
     assert answer.status_code == 422

@@ -5,11 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from regiohub_billing.providers.port import NotFoundThere, Refused
+from regiohub_billing.providers.stripe import StripeAccess, StripeProvider
+from regiohub_billing.repo import calls
+from regiohub_billing.tables import StripeEvent
 from regiohub_billing.usecases import intents
 from regiohub_billing.usecases import webhooks as work
 from regiohub_shared.clock import real_now
 from regiohub_shared.ids import new_id
-from tests.service.billing.world import World, a_booking, county, finance
+from tests.service.billing.world import KEY, SECRET, World, a_booking, county, finance
 
 SESSION_FORM = {
     "mode": "payment", "success_url": "http://localhost/x", "line_items[0][quantity]": "1",
@@ -186,6 +190,95 @@ async def test_the_end_of_the_hold_closes_the_page(world: World):
     assert (found["status"], found["checkout_url"]) == ("expired", None)
     assert len(await world.rows("SELECT 1 FROM provider_intent WHERE kind = 'expire'")) == 1
     assert await intents.end_overdue(world.db) == 0
+
+
+async def test_a_page_that_the_provider_does_not_know_ends_when_nobody_can_pay_there(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    await world.rows("UPDATE payment SET provider_session_id = 'cs_test_of_another_account'", owner=True)
+    await world.tell(story.expire())
+    await try_to_close(world)
+    assert (await world.payments(story))[0]["status"] == "open", "under another account's key it could still be paid"
+
+    await world.rows("UPDATE payment SET expires_at = $1", real_now(), owner=True)
+    await try_to_close(world)
+    found = (await world.payments(story))[0]
+    assert (found["status"], found["checkout_url"]) == ("expired", None)
+    assert await intents.end_overdue(world.db) == 0
+    assert await world.rows("SELECT 1 FROM provider_intent WHERE state = 'pending'") == []
+
+
+async def try_to_close(world: World) -> None:
+    """Five minutes after the last try."""
+    await world.rows("UPDATE provider_intent SET created_at = created_at - interval '5 minutes'", owner=True)
+    assert await intents.end_overdue(world.db) == 1
+    await world.work()
+
+
+async def test_money_on_its_way_is_looked_for_however_long_its_page_is_unknown(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    await world.rows(
+        "UPDATE payment SET provider_session_id = 'cs_test_of_another_account', status = 'processing', expires_at = $1",
+        real_now(), owner=True,
+    )  # fmt: skip
+    await world.tell(story.expire())
+    await try_to_close(world)
+
+    assert (await world.payments(story))[0]["status"] == "processing"
+
+
+async def test_a_404_about_the_address_says_nothing_about_a_page(world: World):
+    lost = StripeProvider(StripeAccess(f"{world.sandbox.base_url}/elsewhere", KEY, SECRET, 5.0))
+    with pytest.raises(Refused) as found:
+        await lost.expire_checkout("cs_test_x", "k")
+    await lost.close()
+
+    assert not isinstance(found.value, NotFoundThere)
+
+
+async def test_an_unanswered_call_to_close_a_page_stays_the_only_one(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.open(story)
+    await world.tell(story.expire())
+    for _ in range(2):
+        await intents.end_overdue(world.db)
+        await world.rows("UPDATE provider_intent SET created_at = created_at - interval '5 minutes'", owner=True)
+
+    assert [
+        row["attempt"] for row in await world.rows("SELECT attempt FROM provider_intent WHERE kind = 'expire'")
+    ] == [1]
+
+
+@pytest.mark.parametrize("late", ["finished", "postponed"])
+async def test_the_late_outcome_of_an_older_claim_of_a_webhook_changes_nothing(world: World, late: str):
+    """The first worker was slow, its lease lapsed, a second one claimed the webhook and is still in it."""
+    await world.tell(story := a_booking())
+    await world.press(await world.open(story))
+    event = (await world.new_events())[0]
+    await world.deliver(event)
+    async with world.db.session() as session:
+        (first,) = await calls.claim_events(session, now=real_now(), limit=1)
+    async with world.db.session() as session:
+        (second,) = await calls.claim_events(session, now=real_now() + timedelta(minutes=1), limit=1)
+    before = await world.rows("SELECT * FROM stripe_event")
+
+    await note_outcome(world, first, late)
+    assert await world.rows("SELECT * FROM stripe_event") == before
+    await note_outcome(world, second, late)
+    after = (await world.rows("SELECT handled_at IS NOT NULL, leased_until, last_error FROM stripe_event"))[0]
+    assert tuple(after) == (late == "finished", None, "late")
+
+
+async def note_outcome(world: World, event: StripeEvent, late: str) -> None:
+    async with world.db.session() as session:
+        if late == "finished":
+            await calls.finish_event(session, event, now=real_now(), note="late")
+        else:
+            await calls.postpone_event(session, event, until=real_now(), error="late")
 
 
 async def test_already_complete_counts_as_paid(world: World):

@@ -1,16 +1,18 @@
 """Mails with calendar files, sent by the worker to a real SMTP server in this process."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
 from icalendar import Calendar
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_booking.repo import mails, members
 from regiohub_booking.usecases import member
@@ -194,6 +196,38 @@ async def test_a_killed_workers_mail_is_taken_over_when_its_lease_ends(world: Wo
 
     assert await send_due(world.db, smtp(world, port)) == 1
     assert len(kept.mails) == 1
+
+
+Outcome = Callable[[AsyncSession, UUID, int], Awaitable[None]]
+
+
+async def sent(session: AsyncSession, job: UUID, attempts: int) -> None:
+    await mails.mark_sent(session, job, attempts, now=real_now())
+
+
+async def failed(session: AsyncSession, job: UUID, attempts: int) -> None:
+    await mails.mark_failed(session, job, attempts, error="late", next_at=real_now(), dead_at=None)
+
+
+@pytest.mark.parametrize("outcome", [sent, failed, mails.drop])
+async def test_the_late_outcome_of_an_older_claim_of_a_mail_changes_nothing(world: World, outcome: Outcome) -> None:
+    """The first worker was slow, its lease lapsed, a second one claimed the mail and is still in it."""
+    await world.book((FREE, tomorrow(9), tomorrow(10)))
+    claims = []
+    for minutes in (0, 1):
+        at = real_now() + timedelta(minutes=minutes)
+        async with world.db.session() as session:
+            claims.append(await mails.claim(session, now=at, until=at + timedelta(seconds=30)))
+    first, second = claims
+    assert first is not None
+    assert second is not None
+    whole = "SELECT jsonb_agg(m)::text FROM mail_job m"
+    before = await world.value(whole)
+
+    for claim, is_noted in ((first, False), (second, True)):
+        async with world.db.session() as session:
+            await outcome(session, claim["id"], claim["attempts"])
+        assert (await world.value(whole) != before) is is_noted
 
 
 async def test_two_workers_send_each_mail_once(world: World, sink: tuple[Sink, int]) -> None:

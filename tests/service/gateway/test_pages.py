@@ -899,6 +899,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     preview = {
         "operator": "stadt-bendorf", "productive": False, "profile": "default", "count": 2, "sum_cents": 900,
         "columns": ["Satzart", "Text"], "rows": [["V", "=x"]], "replaced": [], "blocking": [], "truncated": True,
+        "preview": "cd" * 32,
         "totals": {"claim_cents": 450, "receipt_cents": 450, "pay_back_cents": 0},
         "entries": [
             {"document": "", "posted_on": "2026-11-25", "booking_code": "ABCD2345", "kind": "payment",
@@ -934,7 +935,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     page = await browser.get("/finance/stadt-bendorf")
     check_page(page, "de")
     for word in (
-        "2 Zeilen, Kontrollsumme 9,00\u00a0€",
+        "2 Buchungszeilen, Kontrollsumme 9,00\u00a0€",
         "Erstattung fehlgeschlagen",
         "card closed",
         "Rückbuchung durch die Bank: 9,00\u00a0€",
@@ -942,6 +943,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "Versuchen Sie die Erstattung noch einmal",
         "Antworten Sie im Konto beim Zahlungsdienst",
         "Test-Stapel erzeugen",
+        "Der Nachsatz zählt auch diese beiden und nennt deshalb 4.",
     ):
         assert word in page.text
     readable, _, raw = page.text.partition("<details")
@@ -962,8 +964,26 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
     shown = await browser.get(made.headers["location"])
     check_page(shown, "de")
     assert "ab" * 32 in shown.text
+    assert "Buchungszeilen</dt>" in shown.text
+    assert "nennt deshalb 4." in shown.text
     assert "Łukasz → Lukasz" in shown.text
     assert f"/api/billing/v1/exports/{GRANT_ID}/file" in shown.text
+
+    seen = {"preview": "cd" * 32}
+    assert page.text.count('name="preview" value="' + seen["preview"]) == 1
+    await browser.post("/finance/stadt-bendorf/exports", seen)
+    assert as_json(house.billing.last("POST", "/v1/exports"))["preview"] == seen["preview"]
+    preview |= {"preview": "ef" * 32, "count": 3}
+    house.billing.routes["POST /v1/exports"] = refusal(409, "export-overtaken")
+    for language, words in (
+        ("", ("Die Bücher haben sich seit der Vorschau geändert", "Es wurde nichts übergeben.", "<dd")),
+        ("/en", ("The books have changed since the preview", "Nothing was handed over.", "Posting lines</dt>")),
+    ):
+        overtaken = await browser.post(f"{language}/finance/stadt-bendorf/exports", seen)
+        assert overtaken.status_code == 409
+        check_page(overtaken, language[1:] or "de")
+        for word in (*words, 'name="preview" value="' + "ef" * 32, '__value">3</dd>'):
+            assert word in overtaken.text
 
     house.billing.routes["POST /v1/exports"] = refusal(409, "nothing-to-export")
     assert (await browser.post("/finance/stadt-bendorf/exports", {})).status_code == 409

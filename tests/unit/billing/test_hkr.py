@@ -81,6 +81,18 @@ def test_cancellation_and_refund_carry_direction_by_record_type_not_by_sign():
     assert all("-" not in row["Betrag brutto"] for row in rows)
 
 
+def test_a_free_line_beside_a_paid_one_is_no_order():
+    end = START + timedelta(hours=2)
+    items = [Item("Flex-Desk", START, end, 3570, "S19"), Item("Beamer", START, end, 0, "S07")]
+    lines = invoice_lines(items, RULES)
+    (part,) = records([booked(EntryKind.INVOICE, lines=lines)], ACCOUNTS)
+    (back,) = records([booked(EntryKind.CANCELLATION, lines=lines)], ACCOUNTS)
+
+    assert (part.record.gross_cents, part.record.tax_code, part.record.order_id) == (3570, "S19", "e-1-1")
+    assert (back.record.gross_cents, back.part) == (3570, 1)
+    assert part.record.purpose == "Flex-Desk 25.11.2026, Beamer 25.11.2026"
+
+
 ENTRIES = st.lists(st.tuples(st.sampled_from(EntryKind), st.sampled_from(["", "R-2026-000001", "R-2026-000002"])))
 
 

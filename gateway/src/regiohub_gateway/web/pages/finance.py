@@ -65,10 +65,12 @@ async def books_page(request: Request, operator: str) -> Response:
 
 @router.post("/{operator}/exports")
 async def export(request: Request, operator: str) -> Response:
-    """Make an immutable batch of what the preview showed."""
+    """Make an immutable batch of what the preview showed, or show what waits instead by now."""
     operator, form = known_slug(operator), await read_form(request)
     _finance(request, operator)
     body = {"operator": operator, "productive": form.has("productive")}
+    if form.has("preview"):
+        body["preview"] = form.values["preview"]
     try:
         headers = {"idempotency-key": form.key()}
         batch = (

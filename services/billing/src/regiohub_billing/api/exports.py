@@ -74,8 +74,10 @@ async def create_export(
     `Location` is relative to the address that was asked.
     """
     check_finance(caller, body.operator)
-    wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=body.model_dump(mode="json"))
-    order = exports.Wanted(operator=body.operator, productive=body.productive, sub=caller.sub, key=wanted)
+    wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=body.model_dump(mode="json", exclude_none=True))
+    order = exports.Wanted(
+        operator=body.operator, productive=body.productive, sub=caller.sub, key=wanted, preview=body.preview
+    )
     stored = await exports.export(
         db, renderer, order, answer=lambda batch: ExportPublic.of(batch).model_dump(mode="json"), now=now(),
         real_now=real_now(),

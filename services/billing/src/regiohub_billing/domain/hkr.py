@@ -198,6 +198,8 @@ def _document_records(entry: Booked, accounts: Accounts, position: int) -> list[
     record_type, voucher_kind = _RECORD_TYPE[entry.kind]
     buyer = entry.buyer or Party("", "", "", "", "")
     refers = entry.invoice_number if entry.invoice_number != entry.document_number else ""
+    # What costs nothing is no order to a treasury, as it is no posting in the journal; a whole document always costs.
+    totals = [total for total in tax_totals(entry.lines) if total.gross_cents]
     return [
         Record(
             record_type,
@@ -228,7 +230,7 @@ def _document_records(entry: Booked, accounts: Accounts, position: int) -> list[
             purpose=_purpose(entry.lines),
             payment_reference=entry.payment_reference,
         )
-        for n, total in enumerate(tax_totals(entry.lines))
+        for n, total in enumerate(totals)
     ]
 
 

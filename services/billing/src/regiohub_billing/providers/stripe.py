@@ -193,7 +193,8 @@ class StripeProvider:
         except stripe.InvalidRequestError as error:
             if error.http_status == 409:
                 raise NoAnswer(_said(error)) from error
-            kind = NotFoundThere if error.http_status == 404 else Refused
+            # A 404 without this code is about the address, not about the object.
+            kind = NotFoundThere if (error.http_status, error.code) == (404, "resource_missing") else Refused
             raise kind(_said(error)) from error
         except stripe.CardError as error:
             raise Refused(_said(error)) from error

@@ -4,6 +4,7 @@ Read (one transaction) → render (none, see ``rendering``) → write under the 
 stands. Entries and documents never change, so only a rival's batch or another seller's version can spoil it.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -47,10 +48,10 @@ class NothingToExport(Conflict):
 
 
 class ExportOvertaken(Conflict):
-    """Others exported or changed the seller again and again while this batch was being made."""
+    """What would be handed over is not what the preview showed, or changed again and again meanwhile."""
 
     type = "export-overtaken"
-    title = "The books changed while the export was made"
+    title = "The books changed since the preview or while the export was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,14 @@ class Draft:
     blocking: tuple[str, ...]
     """Numbers of the first sandbox documents or entries that forbid a productive export."""
 
+    @property
+    def mark(self) -> str:
+        """Return what names this draft: entries never change, so their ids and the seller's version make the rows."""
+        names = (self.operator, str(self.order.test), str(self.seller_version))
+        return hashlib.sha256(
+            "\n".join([*names, *(entry.entry_id for entry in self.order.booked)]).encode()
+        ).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -72,6 +81,8 @@ class Preview:
     made: batch.Made
     booked: tuple[Booked, ...]
     blocking: tuple[str, ...]
+    mark: str
+    """Names what is shown; an order that carries it gets exactly that or nothing."""
 
 
 async def read(session: AsyncSession, *, operator: str, productive: bool, now: datetime, rows: int = 0) -> Draft:
@@ -95,7 +106,7 @@ async def preview(
     """Return what an export made now would hold, with the file's first rows."""
     async with db.session() as session:
         draft = await read(session, operator=operator, productive=productive, now=now, rows=rows)
-    return Preview(operator, await renderer.make(draft.order), draft.order.booked, draft.blocking)
+    return Preview(operator, await renderer.make(draft.order), draft.order.booked, draft.blocking, draft.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,8 @@ class Wanted:
     productive: bool
     sub: str
     key: Attempt
+    preview: str | None = None
+    """The mark of the preview that was looked at, if there was one."""
 
 
 async def export(
@@ -127,7 +140,7 @@ async def export(
             if stored is not None:
                 return stored
             draft = await read(session, operator=wanted.operator, productive=wanted.productive, now=now)
-        made = await _render(renderer, draft)
+        made = await _render(renderer, draft, wanted.preview)
         async with db.session() as session:
             stored = await find_stored(session, wanted.key)
             batch_row = None if stored else await _save(session, draft, made, sub=wanted.sub, now=now)
@@ -139,13 +152,15 @@ async def export(
     raise ExportOvertaken(headers={"Retry-After": "2"})
 
 
-async def _render(renderer: Renderer, draft: Draft) -> batch.Made:
+async def _render(renderer: Renderer, draft: Draft, preview: str | None) -> batch.Made:
     if draft.blocking:
         raise SandboxDocuments(
             "Export them once with productive=false, then repeat this.", numbers=list(draft.blocking)
         )
     if not draft.order.booked:
         raise NothingToExport
+    if preview not in (None, draft.mark):
+        raise ExportOvertaken("What waits is not what the preview showed; read it again and send its new `preview`.")
     return await renderer.make(draft.order)
 
 

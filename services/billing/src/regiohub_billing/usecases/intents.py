@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import PaymentStatus
-from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, RefundSeen, Refused
+from regiohub_billing.providers.port import Checkout, NoAnswer, NotFoundThere, Provider, RefundSeen, Refused
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import Payment, ProviderIntent
@@ -39,6 +39,8 @@ class Refusal:
     """The provider said no for good."""
 
     why: str
+    is_unknown: bool = False
+    """It knows no such object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ async def call(provider: Provider, intent: ProviderIntent, payment: Payment) -> 
             return await _look(provider, intent, payment) or Forgotten()
         return await _make(provider, intent, payment)
     except Refused as refusal:
-        return await _after_refusal(provider, intent, payment, str(refusal))
+        return await _after_refusal(provider, intent, payment, refusal)
     except NoAnswer as error:
         return Unknown(str(error))
 
@@ -79,13 +81,13 @@ async def _look(provider: Provider, intent: ProviderIntent, payment: Payment) ->
     return await provider.find_refund(payment.provider_payment_id, str(intent.refund_id))
 
 
-async def _after_refusal(provider: Provider, intent: ProviderIntent, payment: Payment, why: str) -> Answer:
+async def _after_refusal(provider: Provider, intent: ProviderIntent, payment: Payment, refusal: Refused) -> Answer:
     """A refund that was made under an older key is refused as "already refunded": look before believing."""
     try:
         found = await _look(provider, intent, payment) if intent.kind == "refund" else None
     except (Refused, NoAnswer) as error:
-        return Unknown(f"{why}; {error}")
-    return found or Refusal(why)
+        return Unknown(f"{refusal}; {error}")
+    return found or Refusal(str(refusal), is_unknown=isinstance(refusal, NotFoundThere))
 
 
 async def record(session: AsyncSession, intent: ProviderIntent, answer: Answer) -> Payment | None:
@@ -116,6 +118,8 @@ async def _apply(session: AsyncSession, intent: ProviderIntent, payment: Payment
         await outcomes.apply_refund(session, intent.refund_id, answer, now=now)
     elif intent.kind == "checkout" and payment.status == PaymentStatus.CREATED:
         outcomes.move(payment, PaymentStatus.FAILED)
+    elif intent.kind == "expire" and isinstance(answer, Refusal) and answer.is_unknown:
+        outcomes.end_unknown_page(payment)
     elif intent.kind == "refund" and intent.refund_id is not None:
         await _refund_not_made(session, intent, payment, answer, now=now)
     await session.flush()

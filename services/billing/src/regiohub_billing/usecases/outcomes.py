@@ -70,6 +70,17 @@ def move(payment: Payment, status: PaymentStatus) -> None:
         payment.buyer = {}
 
 
+def end_unknown_page(payment: Payment) -> None:
+    """End a payment whose page the provider does not know; the payment is locked.
+
+    Not before the page's own end: with another account's key in our settings a page that still takes money looks
+    unknown too. Where the payer has acted already, the money is looked for until the provider knows it.
+    """
+    if payment.status == PaymentStatus.OPEN and payment.expires_at is not None and payment.expires_at <= real_now():
+        move(payment, PaymentStatus.EXPIRED)
+        payment.checkout_url = ""
+
+
 def _expected(payment: Payment) -> Received:
     return Received(
         payment_id=str(payment.id),

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from regiohub_billing.api.schemas.common import Slug, Strict, printable
 from regiohub_billing.domain.hkr import Booked, Sides, sides, total_sides
@@ -80,6 +80,7 @@ class ExportPreview(BaseModel):
     replaced: list[ReplacedText]
     blocking: list[str]
     truncated: bool
+    preview: str = Field(description="Names what is shown; sent with the order, it is that or nothing")
 
     @classmethod
     def of(cls, found: Preview, *, productive: bool, limit: int) -> "ExportPreview":
@@ -91,6 +92,7 @@ class ExportPreview(BaseModel):
             entries=[ExportEntry.of(entry) for entry in found.booked[:limit]], columns=list(made.columns), rows=made.rows,
             replaced=[ReplacedText.model_validate(item, from_attributes=True) for item in made.replaced[:limit]],
             blocking=list(found.blocking), truncated=max(made.row_count + 2, len(made.replaced)) > limit,
+            preview=found.mark,
         )  # fmt: skip
 
 
@@ -99,6 +101,9 @@ class ExportCreate(Strict):
 
     operator: Slug
     productive: bool
+    preview: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="`preview` of the preview that was looked at: if anything else waits by now, 409"
+    )
 
 
 class ExportPublic(BaseModel):
