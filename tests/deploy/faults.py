@@ -84,6 +84,7 @@ FAULTS = (
     Fault("a name that the gateway does not know as its own", "origins", _drop("GATEWAY_INTERNAL_HOSTS", at=lambda m: _settings(m, "gateway"))),
     Fault("a value that the realm does not read", "origins", _set("localhost", "RH_MAIL_HOST", at=lambda m: _settings(m, "keycloak"))),
     Fault("a probe that asks a path nobody serves", "probes", _set("/ready", "readinessProbe", "httpGet", "path", at=lambda m: _container(m, "gateway-api"))),
+    Fault("a worker whose loops nobody looks at", "probes", _drop("livenessProbe", at=lambda m: _container(m, "billing-worker"))),
     Fault("a worker that may not deliver its facts", "network", _drop("egress", at=lambda m: _spec(m, "NetworkPolicy", "access-worker"))),
     Fault("a service that is open to everyone inside", "network", _open_to_all),
     Fault("a rule that names nobody and so lets in everybody", "network", _rule("ingress", "access-api", {})),

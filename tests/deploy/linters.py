@@ -31,7 +31,7 @@ NOT_ASKED_OF_KUBE_SCORE = (
     "networkpolicy-targets-pod",  # it does not see the pods that CloudNativePG and people make
 )
 NOT_ASKED_OF_CHECKOV = (
-    "CKV_K8S_8", "CKV_K8S_9",  # workers open no port; APIs without probes are found by our own check
+    "CKV_K8S_8", "CKV_K8S_9",  # migrations end by themselves; programs without probes are found by our own check
     "CKV_K8S_15",  # pull policy, as above
     "CKV_K8S_35",  # secrets as files: pydantic-settings reads the environment
     "CKV_K8S_40",  # high user id: Keycloak's image has its own user; ours is 10001

@@ -93,8 +93,12 @@ def test_migrates_starts_answers_its_probes_and_ends(rendered, cluster, member):
         _ends(process, api.spec["terminationGracePeriodSeconds"])
 
     if worker := _pod(manifests, f"Deployment/{member}-worker"):
-        with _running(worker, _environment(manifests, worker, cluster)) as process:
+        port = free_port()
+        with _running(worker, _environment(manifests, worker, cluster), port) as process:
             assert b"worker_started" in _first_line(process)
+            for _, probe in probes(worker):
+                assert _answer(port, probe["httpGet"]["path"]).startswith("200")
+            assert "worker_heartbeat_timestamp_seconds{" in _answer(port, "/metrics")
             _ends(process, worker.spec["terminationGracePeriodSeconds"])
 
 

@@ -114,6 +114,8 @@ def test_runs_as_the_cluster_would_run_it(manifests, cluster, database, member):
     if worker := _pod(manifests, f"Deployment/{member}-worker"):
         with running(worker, _environment(manifests, worker), database) as started:
             _wait_for_log(started, "worker_started")
+            for _, probe in probes(worker):
+                assert _wait(started, probe["httpGet"]["path"]) == "200", started.logs()
             _is_locked_down(started)
             _ends(started, worker)
             assert "worker_stopped" in started.logs()

@@ -26,6 +26,7 @@ from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import get_logger
 from regiohub_shared.web.app import AppSpec, create_app
+from regiohub_shared.web.health import Check
 
 _log = get_logger(__name__)
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -65,14 +66,14 @@ def make_app(
 
     spec = AppSpec(
         name="gateway", title="RegioHub gateway", migrations=MIGRATIONS, lifespans=[running],
-        checks=[lambda _app: partial(_paused, upstreams)],
+        checks=[lambda _app: Check(("services_paused",), partial(_paused, upstreams))],
         routers=[Bff(sessions, keycloak, limiter, settings).router(), *site.routers()],
     )  # fmt: skip
     pages = create_app(spec, settings, db=database, verifier=verifier)
     pages.state.targets = targets
     pages.state.checkout_origin = settings.checkout_origin
     site.install(pages)
-    proxy = Proxy(targets, sessions, settings.public_origin, pages.state.metrics)
+    proxy = Proxy(targets, sessions, settings.public_origin, pages.state.metrics, pages.state.tracer)
     addresses = AddressLimiter(limiter, settings.requests_per_minute, real_now)
     return Front(pages, proxy, sessions, addresses, settings, show=errors.as_html)
 

@@ -1,4 +1,5 @@
-"""Probes and scrapes ask paths that the programs serve; an API has all three probes, and life never hangs on a database."""
+"""Probes and scrapes ask paths that the programs serve; whatever opens a port has all three probes, and life never hangs
+on a database."""
 
 from collections.abc import Iterator
 from pathlib import Path

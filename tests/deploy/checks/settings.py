@@ -11,8 +11,8 @@ from pydantic import AliasChoices, SecretStr, ValidationError
 from regiohub_shared.settings import ServiceSettings
 from tests.deploy.manifests import Manifests, Pod, secret_values
 
-_LIBRARIES = {"PGSSLMODE", "PGSSLROOTCERT"}
-"""What asyncpg reads by itself."""
+_LIBRARIES = {"PGSSLMODE", "PGSSLROOTCERT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
+"""What asyncpg and OpenTelemetry read by themselves."""
 
 
 def check(manifests: Manifests) -> list[str]:

@@ -1,11 +1,13 @@
 """Readers: events up once and chained; keys, deny-list and PINs down; no reader speaks for another hub."""
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from regiohub_access.reader import wire
 from regiohub_access.reader.clock import Moment
@@ -570,3 +572,24 @@ async def test_a_reader_with_events_cannot_move_to_another_hub(world: World):
     moved = await world.client.put(f"/v1/readers/{READER}", json={"hub": "mayen"}, headers=bearer("a", "county-admin"))
 
     assert (moved.status_code, moved.json()["type"]) == (409, "/problems/reader-moved")
+
+
+async def test_a_reader_s_silence_is_measured_from_its_last_sync(world: World):
+    await world.set_up()
+    await world.syncs(FakeReader())
+    async with world.db.session() as session:
+        await session.execute(text("UPDATE reader SET last_sync_at = :at"), {"at": clock.now() - timedelta(hours=1)})
+
+    silent = await _silence(world)
+    await world.syncs(FakeReader())
+    heard = await _silence(world)
+
+    assert silent.keys() == heard.keys() == {(HUB, READER)}
+    assert 3600 <= silent[HUB, READER] < 3700
+    assert heard[HUB, READER] < 60
+
+
+async def _silence(world: World) -> dict[tuple[str, str], float]:
+    told = (await world.client.get("/metrics")).text
+    lines = re.findall(r'^reader_silence_seconds\{hub="([^"]+)",reader="([^"]+)"\} (\S+)$', told, re.MULTILINE)
+    return {(hub, reader): float(value) for hub, reader, value in lines}

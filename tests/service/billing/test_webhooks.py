@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from regiohub_billing.providers.port import NotFoundThere, Refused
 from regiohub_billing.providers.stripe import StripeAccess, StripeProvider
@@ -12,7 +13,9 @@ from regiohub_billing.tables import StripeEvent
 from regiohub_billing.usecases import intents
 from regiohub_billing.usecases import webhooks as work
 from regiohub_shared.clock import real_now
+from regiohub_shared.events.watch import STUCK_S, Watch, in_loop, watched_by
 from regiohub_shared.ids import new_id
+from regiohub_shared.tracing import Tracer
 from tests.service.billing.world import KEY, SECRET, World, a_booking, county, finance
 
 SESSION_FORM = {
@@ -174,6 +177,24 @@ async def test_a_lost_webhook_is_made_up_for_by_looking_again(world: World):
     assert await intents.look_again(world.db, world.provider) == 1
     assert (await world.payments(story))[0]["status"] == "succeeded"
     assert len(await world.facts()) == 1
+
+
+async def test_a_provider_that_answers_slowly_does_not_make_the_worker_look_stuck(world: World):
+    story = a_booking()
+    await world.tell(story)
+    await world.press(await world.open(story))
+    await world.rows("UPDATE payment SET checked_at = $1", real_now() - timedelta(minutes=2), owner=True)
+    clock = [0.0]
+    watch = Watch(CollectorRegistry(), Tracer(), monotonic=lambda: clock[0])
+    watched_by(watch)
+    in_loop("look_again")
+    watch.beat("look_again")
+    clock[0] = STUCK_S + 1
+    assert watch.stuck() == ["look_again"]
+
+    assert await intents.look_again(world.db, world.provider) == 1
+
+    assert watch.stuck() == []
 
 
 async def test_the_end_of_the_hold_closes_the_page(world: World):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import suppress
 from datetime import timedelta
@@ -12,6 +13,7 @@ import uvicorn
 
 from regiohub_gateway.edge.upstream import Upstream
 from regiohub_shared.clock import real_now
+from regiohub_shared.log import configure_logging
 from tests.service.gateway.fakes import ORIGIN, Browser, refusal
 from tests.support.tokens import bearer
 
@@ -31,6 +33,31 @@ async def test_a_session_becomes_a_token_and_nothing_else(house):
     assert "x-user-id" not in seen.headers
     assert seen.headers["x-forwarded-for"] == "127.0.0.1"
     assert seen.headers["x-request-id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/api/booking/v1/hubs", "/"])
+async def test_a_trace_goes_through_the_gateway_and_begins_there(house, path):
+    """Through the proxy and from a page alike; what is no trace is replaced, and a state without its trace is not kept."""
+    given, browser = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01", house.browser()
+
+    await browser.get(path, headers={"traceparent": given, "tracestate": "a=b", "baggage": "user=root"})
+    kept = house.booking.last("GET", "/v1/hubs").headers
+    await browser.get(path, headers={"traceparent": "nonsense"})
+    made = house.booking.last("GET", "/v1/hubs").headers["traceparent"]
+
+    assert kept["traceparent"] == given
+    assert not {"tracestate", "baggage"} & kept.keys()
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", made)
+    assert made[3:35] != given[3:35]
+
+
+async def test_the_gateway_logs_the_trace_that_it_sends_on(house, capsys):
+    configure_logging("gateway")
+    await house.browser().get("/api/booking/v1/hubs")
+
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"proxied"' in line]
+    sent = house.booking.last("GET", "/v1/hubs").headers
+    assert (line["trace_id"], line["request_id"]) == (sent["traceparent"][3:35], sent["x-request-id"])
 
 
 async def test_public_reading_needs_no_session(house):

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from regiohub_local.postgres import Urls
 from regiohub_shared.clock import real_now
@@ -18,7 +19,10 @@ from regiohub_shared.db.database import Database
 from regiohub_shared.events.dead_letters import replay
 from regiohub_shared.events.outbox import emit, emit_on
 from regiohub_shared.events.relay import Relay, RelayRules, Target
+from regiohub_shared.events.watch import Watch, watched_by
 from regiohub_shared.http.client import make_client
+from regiohub_shared.log import configure_logging
+from regiohub_shared.tracing import Tracer
 from tests.service.shared.probe.app import CLIENT, ForTwo, ProbeChanged
 from tests.support import tokens
 
@@ -166,6 +170,46 @@ class TestRelay:
             await until(sql, DONE, 1)
         assert receiver.seen[0].headers["x-request-id"] == given
         assert receiver.seen[0].headers["traceparent"]
+
+    async def test_worker_and_receiver_log_the_ids_of_the_request(
+        self, client: httpx.AsyncClient, db: Database, sql: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure_logging("probe")
+        given = {"X-Request-ID": str(uuid4()), "traceparent": "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"}
+        headers = tokens.bearer("demo") | {"Idempotency-Key": "k"} | given
+        await client.post("/v1/facts", json={"name": "a", "version": 1}, headers=headers)
+        receiver = Receiver("receiver", lambda _request: httpx.Response(200))
+        async with relaying(db, receiver):
+            await until(sql, DONE, 1)
+        letter = receiver.seen[0]
+        as_service = tokens.bearer("service-account", "service", azp=CLIENT)
+        answer = await client.post(
+            "/internal/events", content=letter.content, headers=dict(letter.headers) | as_service
+        )
+
+        assert answer.json() == {"applied": True}
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        told = {line["event"]: line for line in lines if line["event"] in {"fact_delivered", "fact_heard"}}
+        assert told.keys() == {"fact_delivered", "fact_heard"}
+        for line in told.values():
+            assert (line["subject"], line["request_id"], line["trace_id"]) == ("a", given["X-Request-ID"], "ab" * 16)
+
+    async def test_each_outcome_is_counted(self, db: Database, sql: asyncpg.Connection) -> None:
+        watch = Watch(CollectorRegistry(), Tracer())
+        answers = iter([httpx.Response(503), httpx.Response(403), httpx.Response(200)])
+        watched_by(watch)
+        await put(db, ProbeChanged(name="a", version=1))
+        async with relaying(db, Receiver("receiver", lambda _request: next(answers))):
+            await until(sql, DONE, 1)
+
+        counted = {
+            outcome: watch.registry.get_sample_value(
+                "fact_deliveries_total", {"subscriber": "receiver", "outcome": outcome}
+            )
+            for outcome in ("failed", "refused", "delivered")
+        }
+        assert counted == {"failed": 1, "refused": 1, "delivered": 1}
+        assert watch.registry.get_sample_value("worker_heartbeat_timestamp_seconds", {"loop": "relay-receiver"})
 
     async def test_a_dead_subscriber_delays_only_itself(self, db: Database, sql: asyncpg.Connection) -> None:
         def hang(_request: httpx.Request) -> httpx.Response:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from regiohub_local import postgres
 from regiohub_shared.clock import real_now
 from regiohub_shared.web.app import AppSpec, create_app
+from regiohub_shared.web.health import Check
 from tests.service.shared.probe import app as probe
 from tests.support import tokens
 from tests.support.pg import Cluster
@@ -74,7 +75,10 @@ async def test_dead_letters_degrade(client: httpx.AsyncClient, sql: asyncpg.Conn
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
     assert answer.json()["degraded"]["outbox"]["dead"] == 1
-    assert "outbox_dead 1.0" in (await client.get("/metrics")).text
+    text = (await client.get("/metrics")).text
+    assert "outbox_dead 1.0" in text
+    assert 'degraded{name="outbox"} 1.0' in text
+    assert 'degraded{name="keys"} 0.0' in text, "what could limp is told too"
 
 
 async def test_a_lagging_outbox_degrades_however_often_it_is_tried(
@@ -94,6 +98,7 @@ async def test_a_working_outbox_does_not(client: httpx.AsyncClient, sql: asyncpg
     await _delivery(sql, age=timedelta(seconds=20))
     await _delivery(sql, age=timedelta(days=2), done=True)
     assert (await client.get("/readyz")).json() == {"status": "ready", "degraded": {}}
+    assert 'degraded{name="outbox"} 0.0' in (await client.get("/metrics")).text
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a secret"), TimeoutError()])
@@ -101,16 +106,20 @@ async def test_a_check_that_fails_never_unreadies_us(urls: postgres.Urls, error:
     async def broken() -> dict[str, object]:
         raise error
 
-    spec = AppSpec(name="probe", title="Probe", routers=[], migrations=probe.MIGRATIONS, checks=[lambda _app: broken])
+    spec = AppSpec(
+        name="probe", title="Probe", routers=[], migrations=probe.MIGRATIONS, checks=[lambda _app: Check((), broken)]
+    )
     app = create_app(spec, probe.settings(urls.app), verifier=tokens.verifier("x"))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://probe") as client,
     ):
         answer = await client.get("/readyz")
+        text = (await client.get("/metrics")).text
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
     assert "secret" not in answer.text
+    assert 'degraded{name="failed_checks"} 1.0' in text
 
 
 async def test_state_of_the_app(app: FastAPI) -> None:

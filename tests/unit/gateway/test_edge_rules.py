@@ -82,12 +82,15 @@ def test_a_service_sees_nothing_that_a_caller_says_about_trust():
         (b"x-real-ip", b"1"), (b"x-user-id", b"root"), (b"x-auth-roles", b"admin"), (b"x-request-id", b"old"),
         (b"connection", b"close, x-private"), (b"x-private", b"1"), (b"te", b"trailers"), (b"upgrade", b"h2c"),
         (b"x-original-url", b"/internal"), (b"x-remote-user", b"root"), (b"transfer-encoding", b"chunked"),
+        (b"traceparent", b"old"), (b"tracestate", b"a=b"), (b"baggage", b"user=root"),
     ]  # fmt: skip
 
-    kept = request_headers(given, authorization=b"Bearer own", client_ip="10.0.0.9", request_id="id-1")
+    kept = request_headers(
+        given, authorization=b"Bearer own", client_ip="10.0.0.9", request_id="id-1", traceparent="t-1"
+    )
 
     assert kept == [
-        (b"accept", b"*/*"), (b"x-forwarded-for", b"10.0.0.9"), (b"x-request-id", b"id-1"),
+        (b"accept", b"*/*"), (b"x-forwarded-for", b"10.0.0.9"), (b"x-request-id", b"id-1"), (b"traceparent", b"t-1"),
         (b"authorization", b"Bearer own"),
     ]  # fmt: skip
 

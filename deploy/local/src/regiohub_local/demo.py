@@ -15,12 +15,13 @@ from typing import Any
 import asyncpg
 import httpx
 
-from regiohub_local import postgres, processes, seed, story, supervise, throwaway
+from regiohub_local import logs, postgres, processes, seed, story, supervise, throwaway
 from regiohub_local.person import Person, Refused
 from regiohub_local.plan import House
 from regiohub_local.story import OPERATOR, StepFailed, Tale, check
 
 Step = Callable[[Tale], Awaitable[str]]
+TOLD = ("gateway", "booking", "booking-worker", "access", "billing")
 CUT = ("booking", "booking-worker", "access", "access-worker", "billing", "billing-worker", "keycloak")
 
 
@@ -92,6 +93,18 @@ async def _from_ledger(house: House, sql: str) -> Any:
         await connection.close()
 
 
+async def follow_one_id(tale: Tale) -> str:
+    """The click that made the booking is found in every program's log by one trace id and one request id."""
+    trace = logs.trace_of(tale.house.state_dir, tale.booking["id"])
+    check(trace, "booking's worker tells of no delivery")
+    found = logs.of_trace(tale.house.state_dir, TOLD, trace)
+    silent = [name for name, lines in found.items() if not lines]
+    check(not silent, f"{', '.join(silent)} do not know the trace {trace}")
+    requests = {line["request_id"] for lines in found.values() for line in lines}
+    check(len(requests) == 1, f"one trace, {len(requests)} request ids")
+    return f"trace {trace} in {len(TOLD)} programs, {sum(map(len, found.values()))} lines"
+
+
 async def cancel(tale: Tale) -> str:
     """Book tomorrow's slot, pay, and cancel it: Storno and refund."""
     tale.start, tale.end = (moment + timedelta(days=1) for moment in (tale.start, tale.end))
@@ -155,7 +168,7 @@ async def _sandbox_books(house: House) -> dict[str, list[int]]:
 STEPS: Sequence[Step] = (
     story.search, story.book, refuse_second_booking, refuse_foreign_eyes, story.pay, refuse_forged_webhook,
     story.fetch_pass, cut_the_line, story.open_door, refuse_replay, mend_the_line, story.checked_in, story.invoice,
-    cancel, export, journal,
+    follow_one_id, cancel, export, journal,
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ SERVICES = ("booking", "access", "billing")
 DATABASES = (*SERVICES, "gateway")
 PORTS = (
     "gateway", "keycloak", "mail", "stripe", "smtp", "keycloak-management", "postgres", *SERVICES,
+    *(f"{name}-worker" for name in SERVICES),
     *(f"reader-{hub}" for hub in HUBS), *(f"page-{hub}" for hub in HUBS),
 )  # fmt: skip
 PREFERRED = {"gateway": 8080, "keycloak": 8081, "mail": 8025, "stripe": 8420}
@@ -232,7 +233,7 @@ def programs(house: House, urls: Mapping[str, str]) -> list[Program]:
         env = service_env(house, name, urls[name])
         wanted.append(_web(house, name, env))
         if _exists(f"regiohub_{name}.worker"):
-            wanted.append(Program(f"{name}-worker", _python(f"regiohub_{name}.worker"), env))
+            wanted.append(_worker(house, name, env))
     wanted.append(_web(house, "gateway", service_env(house, "gateway", urls["gateway"])))
     for hub in HUBS:
         wanted += _reader(house, hub)
@@ -255,6 +256,12 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
         "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", "3",
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
+
+
+def _worker(house: House, name: str, env: dict[str, str]) -> Program:
+    port = house.ports[f"{name}-worker"]
+    command = _python(f"regiohub_{name}.worker", "--port", str(port))
+    return Program(f"{name}-worker", command, env, port, f"http://127.0.0.1:{port}/readyz")
 
 
 def _mail(house: House) -> Program:

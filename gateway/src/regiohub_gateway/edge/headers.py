@@ -20,6 +20,9 @@ _NOT_FORWARDED = HOP_BY_HOP | {
     b"forwarded",
     b"x-real-ip",
     b"x-request-id",
+    b"traceparent",
+    b"tracestate",
+    b"baggage",
     b"expect",
     b"authorization",
 }
@@ -71,11 +74,14 @@ def content_length(headers: Headers) -> int | None:
     return int(value)
 
 
-def request_headers(headers: Headers, *, authorization: bytes | None, client_ip: str, request_id: str) -> Headers:
+def request_headers(
+    headers: Headers, *, authorization: bytes | None, client_ip: str, request_id: str, traceparent: str
+) -> Headers:
     """Return what a service gets to see of a request."""
     dropped = _NOT_FORWARDED | _named_in_connection(headers)
     kept = [(name, value) for name, value in headers if name not in dropped and not name.startswith(_FOREIGN_PREFIXES)]
     kept += [(b"x-forwarded-for", client_ip.encode()), (b"x-request-id", request_id.encode())]
+    kept += [(b"traceparent", traceparent.encode())]
     return kept if authorization is None else [*kept, (b"authorization", authorization)]
 
 

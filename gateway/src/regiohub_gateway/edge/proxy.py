@@ -26,6 +26,8 @@ from regiohub_gateway.edge.routes import Route, find_route, is_link
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import BadRequest, Problem, SlowBody, TooLarge, Unauthorized
+from regiohub_shared.tracing import Tracer, trace_context
+from regiohub_shared.web.middleware import traceparent
 
 _log = get_logger("access")
 _BODY_S = 15.0
@@ -64,17 +66,21 @@ class Proxy:
         sessions: Sessions,
         public_origin: str,
         metrics: CollectorRegistry,
+        tracer: Tracer,
     ) -> None:
         """``targets`` gives base address and transport by service name."""
         self._count = Counter("proxied_requests_total", "Proxied requests", ("service", "status"), registry=metrics)
         self._seconds = Histogram("proxied_duration_seconds", "Duration", ("service",), registry=metrics)
         self._targets, self._sessions, self._origin = targets, sessions, public_origin
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, path: str, caller: Caller) -> None:
         """Answer one request; raises ``Problem`` as long as nothing was sent."""
         started = time.perf_counter()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(service="gateway", request_id=caller.request_id)
+        hop = self._tracer.begin(traceparent(scope))
+        trace = {"traceparent": hop.traceparent, "trace_id": hop.traceparent[3:35]}
+        structlog.contextvars.bind_contextvars(service="gateway", request_id=caller.request_id, **trace)
         route = find_route(scope["method"], path)
         status = 0
         try:
@@ -86,6 +92,8 @@ class Proxy:
             raise
         finally:
             self._note(route.service, scope["method"], status, time.perf_counter() - started)
+            told = {"http.request.method": scope["method"], "http.response.status_code": status}
+            hop.end(f"{scope['method']} → {route.service}", told, failed=status >= 500 or not status)
 
     def _note(self, service: str, method: str, status: int, seconds: float) -> None:
         self._count.labels(service, str(status)).inc()
@@ -100,8 +108,9 @@ class Proxy:
             return await self._to_login(here, scope["query_string"].decode("ascii"), send, caller)
         body = await _read_body(receive, scope["headers"], route.max_body)
         headers = request_headers(
-            scope["headers"], authorization=authorization, client_ip=caller.address, request_id=caller.request_id
-        )
+            scope["headers"], authorization=authorization, client_ip=caller.address, request_id=caller.request_id,
+            traceparent=trace_context()["traceparent"],
+        )  # fmt: skip
         request = self._request(scope, route, headers, body)
         work = asyncio.create_task(self._answer(request, route, send, caller))
         leaving = asyncio.create_task(_disconnect(receive))

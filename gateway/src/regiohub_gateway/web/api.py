@@ -11,6 +11,7 @@ from fastapi import Request
 
 from regiohub_gateway.visitor import Visitor
 from regiohub_shared.problem import Unavailable
+from regiohub_shared.tracing import trace_headers
 
 Targets = Mapping[str, tuple[str, httpx.AsyncBaseTransport]]
 """Base address and transport by service name."""
@@ -115,7 +116,7 @@ class Api:
         raise Refused(response.status_code, data if isinstance(data, dict) else {}, response.headers)
 
     def _headers(self) -> dict[str, str]:
-        headers = {"accept": "application/json", "x-request-id": self.request_id}
+        headers = {"accept": "application/json"} | trace_headers() | {"X-Request-ID": self.request_id}
         if self.visitor is not None and self.visitor.access_token:
             headers["authorization"] = f"Bearer {self.visitor.access_token}"
         return headers

@@ -12,6 +12,7 @@ from regiohub_access.repo.sealing import Vault
 from regiohub_access.settings import Settings
 from regiohub_access.usecases.chain import chain_check
 from regiohub_access.usecases.facts import booking_changed
+from regiohub_access.usecases.readers_seen import reader_gauge
 from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.auth.verifier import Verifier
 from regiohub_shared.contracts.booking import BookingChanged
@@ -20,7 +21,7 @@ from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.events.inbox import Subscription, events_router
 from regiohub_shared.http.client import make_client
 from regiohub_shared.web.app import AppSpec, create_app
-from regiohub_shared.web.health import outbox_check
+from regiohub_shared.web.health import outbox_check, outbox_gauges
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -51,6 +52,7 @@ def make_app(
             dead_letters_router(),
         ],
         checks=[lambda app: outbox_check(app.state.db), lambda app: chain_check(app.state.db)],
+        gauges=[outbox_gauges, reader_gauge],
     )  # fmt: skip
     app = create_app(spec, settings, db=db, verifier=verifier)
     app.state.vault, app.state.booking = vault, client

@@ -21,7 +21,7 @@ from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.web.app import AppSpec, create_app
-from regiohub_shared.web.health import Check, outbox_check
+from regiohub_shared.web.health import Check, outbox_check, outbox_gauges
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -29,7 +29,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def _work_check(app: FastAPI) -> Check:
     """Degraded by cases on the clearing list and by webhooks that wait for five minutes."""
 
-    async def check() -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
         db: Database = app.state.db
         async with db.session() as session:
             open_cases = await bookings.count_clearing(session)
@@ -37,7 +37,7 @@ def _work_check(app: FastAPI) -> Check:
         found = {"clearing": open_cases, "webhooks_waiting": waiting}
         return {name: count for name, count in found.items() if count}
 
-    return check
+    return Check(("clearing", "webhooks_waiting"), ask)
 
 
 def make_app(
@@ -75,6 +75,7 @@ def make_app(
         migrations=MIGRATIONS,
         lifespans=(outside,),
         checks=(lambda app: outbox_check(app.state.db), _work_check),
+        gauges=(outbox_gauges,),
     )
     return create_app(spec, settings, db=db, verifier=verifier)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from regiohub_billing.repo import bookings, calls
@@ -12,11 +13,14 @@ from regiohub_billing.wiring import booking_http, make_provider
 from regiohub_shared.clock import now, real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.housekeeping import HOUSEKEEPING_S, keep_house
+from regiohub_shared.events.operations import NOWHERE, Address, address_from
 from regiohub_shared.events.relay import Relay, Target
-from regiohub_shared.events.worker import every, run_loops
+from regiohub_shared.events.watch import beat, watch_here
+from regiohub_shared.events.worker import every, run_loops, seen
 from regiohub_shared.log import configure_logging, get_logger
 
 _log = get_logger(__name__)
+MIGRATIONS = Path(__file__).parent / "migrations"
 _PAGE = 100
 _KEEP_KEYS = timedelta(days=2)
 """An answer holds a payment page's address, which is dead after a day."""
@@ -27,7 +31,7 @@ def drain(work: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
 
     async def round_() -> None:
         while await work():
-            pass
+            beat()
 
     return round_
 
@@ -43,6 +47,7 @@ async def settle_stuck(db: Database) -> int:
             stuck = await bookings.list_stuck(session, after=after, limit=_PAGE)
         for booking_id in stuck:
             await _settle_again(db, booking_id)
+            beat()
         tried += len(stuck)
         if len(stuck) < _PAGE:
             return tried
@@ -58,9 +63,10 @@ async def _settle_again(db: Database, booking_id: UUID) -> None:
 
 
 async def verify_chains(db: Database) -> None:
-    """Look for a change in issued documents and journal; a find is an alarm in the log."""
+    """Look for a change in issued documents and journal; a find is an alarm in log and metrics."""
     async with db.session() as session:
         broken = await audit.broken_chains(session)
+    watch_here().found("chain_broken", len(broken))
     for row in broken:
         _log.error("chain_broken", **row)
 
@@ -73,7 +79,7 @@ async def tidy(db: Database) -> None:
     await keep_house(db, keep_keys=_KEEP_KEYS)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, address: Address = NOWHERE) -> None:
     """Run all loops until SIGTERM."""
     configure_logging("billing-worker", settings.log_level)
     db, provider, http = (
@@ -83,16 +89,17 @@ async def run(settings: Settings) -> None:
     )
     relay = Relay(db, "/billing", [Target("booking", http)])
     try:
-        await run_loops(
-            relay.run,
-            every(0.3, "provider_calls", drain(lambda: intents.work_due(db, provider))),
-            every(0.3, "webhooks", drain(lambda: webhooks.work_due(db, provider))),
-            every(2.0, "overdue", lambda: intents.end_overdue(db)),
-            every(5.0, "look_again", lambda: intents.look_again(db, provider)),
-            every(30.0, "stuck", lambda: settle_stuck(db)),
-            every(3600.0, "chains", lambda: verify_chains(db)),
-            every(HOUSEKEEPING_S, "tidy", lambda: tidy(db)),
-        )
+        async with seen("billing-worker", db, MIGRATIONS, address):
+            await run_loops(
+                relay.run,
+                every(0.3, "provider_calls", drain(lambda: intents.work_due(db, provider))),
+                every(0.3, "webhooks", drain(lambda: webhooks.work_due(db, provider))),
+                every(2.0, "overdue", lambda: intents.end_overdue(db)),
+                every(5.0, "look_again", lambda: intents.look_again(db, provider)),
+                every(30.0, "stuck", lambda: settle_stuck(db)),
+                every(3600.0, "chains", lambda: verify_chains(db)),
+                every(HOUSEKEEPING_S, "tidy", lambda: tidy(db)),
+            )
     finally:
         await http.aclose()
         await provider.close()
@@ -100,8 +107,9 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Run with the environment's settings."""
-    asyncio.run(run(Settings()))
+    """Run with the environment's settings; ``--host`` and ``--port`` for probes."""
+    address = address_from()
+    asyncio.run(run(Settings(), address))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from regiohub_shared.db.migrate import main as migrate_main
 from regiohub_shared.events.dead_letters import dead_letters_router
 from regiohub_shared.http.client import make_client
 from regiohub_shared.web.app import AppSpec, create_app
-from regiohub_shared.web.health import Check, outbox_check
+from regiohub_shared.web.health import Check, outbox_check, outbox_gauges
 
 MIGRATIONS = Path(str(files("regiohub_booking") / "migrations"))
 ROUTERS = (
@@ -37,12 +37,12 @@ ROUTERS = (
 def mail_check(db: Database) -> Check:
     """Degraded by mails that nobody took."""
 
-    async def check() -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
         async with db.session() as session:
             found = await mails.state(session)
         return {"mail": found} if found["dead"] else {}
 
-    return check
+    return Check(("mail",), ask)
 
 
 def make_app(
@@ -63,6 +63,7 @@ def make_app(
     spec = AppSpec(
         name="booking", title="RegioHub booking", routers=ROUTERS, migrations=MIGRATIONS, lifespans=(members,),
         checks=(lambda app: outbox_check(app.state.db), lambda app: mail_check(app.state.db)),
+        gauges=(outbox_gauges,),
     )  # fmt: skip
     return create_app(spec, settings, db=db, verifier=verifier)
 

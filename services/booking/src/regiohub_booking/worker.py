@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -14,11 +15,14 @@ from regiohub_shared.auth.service_tokens import ServiceAuth, ServiceTokens
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.housekeeping import HOUSEKEEPING_S, keep_house
+from regiohub_shared.events.operations import NOWHERE, Address, address_from
 from regiohub_shared.events.relay import Relay, Target
-from regiohub_shared.events.worker import every, run_loops
+from regiohub_shared.events.watch import beat
+from regiohub_shared.events.worker import every, run_loops, seen
 from regiohub_shared.http.client import make_client
 from regiohub_shared.log import configure_logging
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 _BATCH = 50
 
 
@@ -30,6 +34,7 @@ def in_batches(db: Database, step: Callable[..., Awaitable[int]]) -> Callable[[]
         while True:
             async with db.session() as session:
                 done = await _one(session, step, moment)
+            beat()
             if done < _BATCH:
                 return
 
@@ -40,17 +45,18 @@ async def _one(session: AsyncSession, step: Callable[..., Awaitable[int]], momen
     return await step(session, now=moment, limit=_BATCH)
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, address: Address = NOWHERE) -> None:
     """Relay facts, end lapsed holds, complete what is over, send mails, forget what is old; until SIGTERM."""
     db = Database(settings.database_url, pool_size=settings.pool_size)
     auth = ServiceAuth(ServiceTokens(settings))
 
     async def mail() -> None:
         while await send_due(db, settings):
-            continue
+            beat()
 
     try:
         async with (
+            seen("booking-worker", db, MIGRATIONS, address),
             make_client(settings.access_url, timeout_s=settings.http_timeout_s, auth=auth) as access,
             make_client(settings.billing_url, timeout_s=settings.http_timeout_s, auth=auth) as billing,
         ):
@@ -67,6 +73,6 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    chosen = Settings()
+    where, chosen = address_from(), Settings()
     configure_logging("booking-worker", chosen.log_level)
-    asyncio.run(main(chosen))
+    asyncio.run(main(chosen, where))

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.watch import beat
 
 HOUSEKEEPING_S = 600.0
 KEEP_FACTS = timedelta(days=30)
@@ -67,3 +68,4 @@ async def keep_house(
             left = await forget_facts(session, before=now - keep_facts)
             if keep_keys is not None:
                 left += await forget_keys(session, before=now - keep_keys)
+        beat()

@@ -17,8 +17,11 @@ from regiohub_shared.auth.principal import Principal
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import SessionDep
 from regiohub_shared.events.envelope import Envelope
+from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Malformed
 from regiohub_shared.web.errors import problems
+
+_log = get_logger(__name__)
 
 
 class InboxRow(SQLModel):
@@ -92,6 +95,8 @@ def events_router(subscriptions: Mapping[str, Subscription]) -> APIRouter:
         subscription = subscriptions.get(envelope.type)
         if subscription is None or subscription.producer != caller.azp:
             raise UnknownFact
-        return Receipt(applied=await receive(session, envelope, subscription))
+        applied = await receive(session, envelope, subscription)
+        _log.info("fact_heard", type=envelope.type, subject=envelope.subject, applied=applied)
+        return Receipt(applied=applied)
 
     return router

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import BigInteger, DateTime, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
@@ -13,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_shared.events.envelope import Fact
 from regiohub_shared.ids import new_id
+from regiohub_shared.tracing import trace_context
 
 
 class OutboxRow(SQLModel):
@@ -60,12 +60,6 @@ class Parcel:
     data: dict[str, Any]
     trace: dict[str, str]
     subscribers: tuple[str, ...]
-
-
-def trace_context() -> dict[str, str]:
-    """Return the ids of the current request, which travel with the fact over the asynchronous hop."""
-    bound = structlog.contextvars.get_contextvars()
-    return {key: str(bound[key]) for key in ("request_id", "traceparent") if key in bound}
 
 
 def parcel(fact: Fact) -> Parcel:

@@ -6,6 +6,7 @@ its definite "no", repeated ``max_attempts`` times.
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,9 @@ from sqlalchemy import text
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.envelope import Envelope
+from regiohub_shared.events.watch import watch_here
 from regiohub_shared.log import get_logger
+from regiohub_shared.tracing import Hop, bound_trace, trace_headers
 
 _log = get_logger(__name__)
 
@@ -102,13 +105,16 @@ class Relay:
         await asyncio.gather(*(self._loop(target, stop) for target in self._targets))
 
     async def _loop(self, target: Target, stop: asyncio.Event) -> None:
-        pause = self._rules.poll_min_s
+        pause, name, watch = self._rules.poll_min_s, f"relay-{target.subscriber}", watch_here()
+        watch.beat(name)
         while not stop.is_set():
+            began, failed = time.monotonic(), False
             try:
                 busy = await self.deliver_due(target)
             except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
                 _log.warning("relay_paused", subscriber=target.subscriber, error=type(error).__name__)
-                busy = 0
+                busy, failed = 0, True
+            watch.ended(name, time.monotonic() - began, failed=failed, next_s=self._rules.poll_max_s)
             pause = self._rules.poll_min_s if busy else min(pause * 1.5, self._rules.poll_max_s)
             if not busy:
                 await _wait(stop, pause)
@@ -130,7 +136,13 @@ class Relay:
         return len(rows)
 
     async def _deliver(self, target: Target, row: Mapping[Any, Any]) -> None:
+        hop = watch_here().tracer.begin(row["trace"].get("traceparent", ""), "producer")
+        with bound_trace(request_id=row["trace"].get("request_id", ""), traceparent=hop.traceparent):
+            await self._attempt(target, row, hop)
+
+    async def _attempt(self, target: Target, row: Mapping[Any, Any], hop: Hop) -> None:
         failure = await self._post(target, row)
+        self._note(target, row, failure, hop)
         now = real_now()
         key = {"id": row["id"], "subscriber": target.subscriber, "attempts": row["attempts"]}
         async with self._db.session() as session:
@@ -150,10 +162,7 @@ class Relay:
 
     async def _post(self, target: Target, row: Mapping[Any, Any]) -> Failure | None:
         """Return None if the subscriber took it, else what went wrong."""
-        headers = {"Content-Type": "application/cloudevents+json"}
-        for key, name in (("request_id", "X-Request-ID"), ("traceparent", "traceparent")):
-            if key in row["trace"]:
-                headers[name] = row["trace"][key]
+        headers = {"Content-Type": "application/cloudevents+json"} | trace_headers()
         try:
             # httpx's timeouts count per read and wait; only this one is sure to end within the lease.
             async with asyncio.timeout(self._rules.lease_s * 0.8):
@@ -162,8 +171,20 @@ class Relay:
             return Failure(type(error).__name__)
         if answer.is_success:
             return None
-        _log.warning("fact_refused", subscriber=target.subscriber, status=answer.status_code, type=row["type"])
         return Failure.of(answer.status_code)
+
+    def _note(self, target: Target, row: Mapping[Any, Any], failure: Failure | None, hop: Hop) -> None:
+        """Count it, log one line, end the hop. An absent subscriber is tried again and again: no line for each time."""
+        told = {"subscriber": target.subscriber, "type": row["type"], "subject": row["subject"]}
+        outcome = "delivered" if failure is None else "refused" if failure.is_refusal else "failed"
+        watch_here().sent(target.subscriber, outcome)
+        if failure is None:
+            _log.info("fact_delivered", attempts=row["attempts"], **told)
+        elif failure.is_refusal or failure.error.startswith("HTTP"):
+            _log.warning("fact_refused", error=failure.error, **told)
+        hop.end(
+            f"deliver {row['type']}", {"subscriber": target.subscriber, "outcome": outcome}, failed=failure is not None
+        )
 
     def _body(self, row: Mapping[Any, Any]) -> str:
         return Envelope(

@@ -2,10 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+from regiohub_shared.db.database import Database
 from regiohub_shared.db.errors import describe, is_database_error
+from regiohub_shared.events.operations import Address, operations_app, operations_server
+from regiohub_shared.events.watch import in_loop, make_watch, watch_here, watched_by
 from regiohub_shared.log import get_logger
+from regiohub_shared.tracing import bound_trace, make_tracer
 
 _log = get_logger(__name__)
 
@@ -13,22 +20,55 @@ Loop = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> Loop:
-    """Return a loop that calls ``work`` each ``seconds``; an error is logged and the next round tries again."""
+    """Return a loop that calls ``work`` each ``seconds``; an error is logged and the next round tries again.
+
+    What a round logs, sends and emits has one trace of its own.
+    """
 
     async def loop(stop: asyncio.Event) -> None:
+        in_loop(name)
+        watch = watch_here()
+        watch.beat(name)
         while not stop.is_set():
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
-                # A database error's text quotes rows; any other comes with its trace.
-                told = describe(error) if is_database_error(error) else {"exc_info": error}
-                _log.warning("round_failed", loop=name, **{"error": type(error).__name__} | told)
+            began = time.monotonic()
+            with bound_trace():
+                failed = await _fails(name, work)
+            watch.ended(name, time.monotonic() - began, failed=failed, next_s=seconds)
             try:
                 await asyncio.wait_for(stop.wait(), seconds)
             except TimeoutError:
                 continue
 
     return loop
+
+
+async def _fails(name: str, work: Callable[[], Awaitable[object]]) -> bool:
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
+        # A database error's text quotes rows; any other comes with its trace.
+        told = describe(error) if is_database_error(error) else {"exc_info": error}
+        _log.warning("round_failed", loop=name, **{"error": type(error).__name__} | told)
+        return True
+    return False
+
+
+@asynccontextmanager
+async def seen(name: str, db: Database, migrations: Path, address: Address) -> AsyncIterator[None]:
+    """Let probes and Prometheus see the loops that are run inside; ``name`` is the program's in traces."""
+    tracer = make_tracer(name)
+    watch = make_watch(tracer)
+    watched_by(watch)
+    server = operations_server(operations_app(watch, db, migrations), address)
+    serving = asyncio.create_task(server.serve()) if address.port else None
+    try:
+        yield
+    finally:
+        # After the loops: while they end what they have begun, they are asked whether they live.
+        server.should_exit = True
+        if serving:
+            await serving
+        await asyncio.to_thread(tracer.close)
 
 
 async def run_loops(*loops: Loop) -> None:

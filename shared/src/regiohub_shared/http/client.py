@@ -1,14 +1,13 @@
 """HTTP clients that pass the request id and the trace on, with every timeout explicit."""
 
 import httpx
-import structlog
+
+from regiohub_shared.tracing import trace_headers
 
 
 async def _pass_on(request: httpx.Request) -> None:
-    bound = structlog.contextvars.get_contextvars()
-    for key, header in (("request_id", "X-Request-ID"), ("traceparent", "traceparent")):
-        if key in bound and header not in request.headers:
-            request.headers[header] = str(bound[key])
+    for header, value in trace_headers().items():
+        request.headers.setdefault(header, value)
 
 
 def make_client(

@@ -1,5 +1,6 @@
 """One factory gives each service what every service owes its callers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,16 +10,17 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from regiohub_shared.auth.verifier import Verifier, keycloak_client
 from regiohub_shared.db.database import Database
 from regiohub_shared.log import configure_logging
 from regiohub_shared.problem import Forbidden, Malformed, Unauthorized
 from regiohub_shared.settings import ServiceSettings
+from regiohub_shared.tracing import make_tracer
 from regiohub_shared.web.docs import install_docs
 from regiohub_shared.web.errors import ProblemDocument, install_error_handlers, problems
-from regiohub_shared.web.health import Check, health_router, keys_check
+from regiohub_shared.web.health import Check, Read, health_router, keys_check
 from regiohub_shared.web.middleware import BodyLimit, RequestContext, RetrySerialization
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -34,6 +36,7 @@ class AppSpec:
     migrations: Path
     lifespans: Sequence[Lifespan] = ()
     checks: Sequence[Callable[[FastAPI], Check]] = field(default=())
+    gauges: Sequence[Callable[[Database, CollectorRegistry], Read]] = field(default=())
 
 
 def make_verifier(settings: ServiceSettings) -> Verifier:
@@ -55,10 +58,12 @@ def create_app(
     """
     configure_logging(spec.name, settings.log_level)
     database = db or Database(settings.database_url, pool_size=settings.pool_size)
+    tracer = make_tracer(spec.name)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, tracer.close)
             stack.push_async_callback(database.close)
             for enter in spec.lifespans:
                 await stack.enter_async_context(enter(app))
@@ -70,15 +75,17 @@ def create_app(
     )  # fmt: skip
     app.state.db, app.state.settings, app.state.verifier = database, settings, verifier or make_verifier(settings)
     registry = CollectorRegistry()
-    app.state.metrics = registry
+    ProcessCollector(registry=registry)
+    app.state.metrics, app.state.tracer = registry, tracer
     # The last one added is the outermost.
     app.add_middleware(RetrySerialization)
     app.add_middleware(BodyLimit)
-    app.add_middleware(RequestContext, service=spec.name, registry=registry)
+    app.add_middleware(RequestContext, service=spec.name, registry=registry, tracer=tracer)
     install_error_handlers(app)
     install_docs(app)
     checks = [keys_check(app.state.verifier.keys), *(make(app) for make in spec.checks)]
-    app.include_router(health_router(database, spec.migrations, checks, registry))
+    gauges = [make(database, registry) for make in spec.gauges]
+    app.include_router(health_router(database, spec.migrations, checks, registry, gauges=gauges))
     for router in spec.routers:
         app.include_router(router)
     _declare_problems(app)

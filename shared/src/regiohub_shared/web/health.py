@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,14 +23,36 @@ from regiohub_shared.web.errors import problems
 
 _log = get_logger(__name__)
 
-Check = Callable[[], Awaitable[dict[str, Any]]]
-"""Returns what is degraded; an empty dict means all is well. Never unreadies us."""
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Asks what is degraded: an empty dict means all is well. It never unreadies us.
+
+    ``names`` are the keys that it may return; each is a series of the gauge ``degraded``.
+    """
+
+    names: tuple[str, ...]
+    ask: Callable[[], Awaitable[dict[str, Any]]]
+
+    async def __call__(self) -> dict[str, Any]:
+        """Ask."""
+        return await self.ask()
+
+
+class Stuck(Unavailable):
+    """A loop of the process does not come back; a new process is needed."""
+
+    type, title = "stuck", "A loop does not come back"
 
 
 class NotReady(Unavailable):
     """The own database is away or its schema is older than the code."""
 
     type, title = "not-ready", "Not ready"
+
+
+Read = Callable[[], Awaitable[None]]
+"""Reads the values of some gauges anew, when Prometheus asks."""
 
 
 class Alive(BaseModel):
@@ -54,6 +77,7 @@ _OUTBOX = text(
     "FROM outbox_delivery d JOIN outbox o ON o.id = d.outbox_id WHERE d.delivered_at IS NULL"
 )
 _LAG_S = 60.0
+_READ_S = 3.0
 _KEYS_OLD_S = 3600.0
 
 
@@ -65,46 +89,39 @@ async def outbox_state(db: Database) -> dict[str, float]:
     return {"pending": row.pending, "dead": row.dead, "oldest_s": round(max(late, 0.0), 1)}
 
 
-class OutboxCheck:
-    """A check of the own outbox that also feeds ``outbox_pending``, ``outbox_dead`` and ``outbox_oldest_seconds``."""
+def outbox_gauges(db: Database, registry: CollectorRegistry) -> Read:
+    """Register ``outbox_pending``, ``outbox_dead`` and ``outbox_oldest_seconds``; the returned function reads them anew."""
+    pending = Gauge("outbox_pending", "Deliveries not yet taken", registry=registry)
+    dead = Gauge("outbox_dead", "Dead letters", registry=registry)
+    oldest = Gauge("outbox_oldest_seconds", "Age of the oldest pending fact", registry=registry)
 
-    def __init__(self, db: Database) -> None:
-        """Reads the service's own database."""
-        self._db = db
+    async def read() -> None:
+        state = await outbox_state(db)
+        pending.set(state["pending"])
+        dead.set(state["dead"])
+        oldest.set(state["oldest_s"])
 
-    async def __call__(self) -> dict[str, Any]:
-        """Degraded by dead letters or by a fact that has waited for a minute."""
-        state = await outbox_state(self._db)
-        return {"outbox": state} if state["dead"] or state["oldest_s"] > _LAG_S else {}
-
-    def gauges(self, registry: CollectorRegistry) -> Callable[[], Awaitable[None]]:
-        """Register the three gauges; the returned function reads their values anew."""
-        pending = Gauge("outbox_pending", "Deliveries not yet taken", registry=registry)
-        dead = Gauge("outbox_dead", "Dead letters", registry=registry)
-        oldest = Gauge("outbox_oldest_seconds", "Age of the oldest pending fact", registry=registry)
-
-        async def read() -> None:
-            state = await outbox_state(self._db)
-            pending.set(state["pending"])
-            dead.set(state["dead"])
-            oldest.set(state["oldest_s"])
-
-        return read
+    return read
 
 
 def outbox_check(db: Database) -> Check:
-    """Return the check for services that emit facts; its gauges appear in ``/metrics``."""
-    return OutboxCheck(db)
+    """Return the check for services that emit facts: degraded by dead letters or by a fact that has waited for a minute."""
+
+    async def ask() -> dict[str, Any]:
+        state = await outbox_state(db)
+        return {"outbox": state} if state["dead"] or state["oldest_s"] > _LAG_S else {}
+
+    return Check(("outbox",), ask)
 
 
 def keys_check(keys: KeyCache) -> Check:
     """Degraded while Keycloak's keys are older than an hour although calls keep asking for them."""
 
-    async def check() -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
         old = _KEYS_OLD_S < keys.age_s < float("inf")
         return {"keys": {"age_s": round(keys.age_s)}} if old else {}
 
-    return check
+    return Check(("keys",), ask)
 
 
 async def _degraded(checks: Sequence[Check]) -> dict[str, Any]:
@@ -130,15 +147,40 @@ async def _check_schema(db: Database, expected: str) -> None:
         raise NotReady("The database's schema is not the one that this code needs.", found=found, expected=expected)
 
 
-def health_router(db: Database, migrations: Path, checks: list[Check], registry: CollectorRegistry) -> APIRouter:
-    """Return the three routes; ``checks`` feed the body of ``/readyz``."""
+def _degraded_gauge(checks: Sequence[Check], registry: CollectorRegistry) -> Read:
+    """Register the gauge ``degraded``, 1 for what limps; each name that there is has a series."""
+    gauge = Gauge("degraded", "What limps, as in the body of /readyz", ("name",), registry=registry)
+    names = [*(name for check in checks for name in check.names), "failed_checks"]
+    for name in names:
+        gauge.labels(name)
+
+    async def read() -> None:
+        found = await _degraded(checks)
+        for name in names:
+            gauge.labels(name).set(name in found)
+
+    return read
+
+
+def health_router(
+    db: Database,
+    migrations: Path,
+    checks: Sequence[Check],
+    registry: CollectorRegistry,
+    *,
+    gauges: Sequence[Read] = (),
+    stuck: Callable[[], list[str]] = list,
+) -> APIRouter:
+    """Return the three routes; ``checks`` feed the body of ``/readyz``, ``stuck`` names loops that ``/healthz`` misses."""
     router = APIRouter(tags=["operations"])
     expected = head(migrations)
-    readers = [check.gauges(registry) for check in checks if isinstance(check, OutboxCheck)]
+    readers = [*gauges, _degraded_gauge(checks, registry)]
 
     @router.get("/healthz", summary="Is the process alive?")
     async def healthz() -> Alive:
         """No database, no neighbour: only that we answer."""
+        if loops := stuck():
+            raise Stuck(loops=loops)
         return Alive(status="alive")
 
     @router.get("/readyz", summary="Can it serve?", responses=problems(NotReady))
@@ -153,7 +195,7 @@ def health_router(db: Database, migrations: Path, checks: list[Check], registry:
         """Text format. Without its database the service still tells the rest."""
         for read in readers:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(_READ_S):
                     await read()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-import re
-import secrets
 import time
 from typing import Any
 from uuid import UUID
@@ -17,10 +15,10 @@ from regiohub_shared.db.errors import RETRY, sqlstate
 from regiohub_shared.ids import new_id
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Problem, SlowBody, TooLarge, Unavailable
+from regiohub_shared.tracing import Hop, Tracer
 from regiohub_shared.web.errors import render
 
 _log = get_logger("access")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _ATTEMPTS = 4
 
@@ -37,19 +35,17 @@ def request_id(scope: Scope) -> str:
         return str(new_id())
 
 
-def _traceparent(scope: Scope) -> str:
-    given = _header(scope, b"traceparent")
-    if _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+def traceparent(scope: Scope) -> str:
+    """Return what the caller says about the trace; whether it is any use, the tracer decides."""
+    return _header(scope, b"traceparent")
 
 
 class RequestContext:
     """Binds request id and trace, answers our bugs with 500, logs one line, counts and times by route template."""
 
-    def __init__(self, app: ASGIApp, *, service: str, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp, *, service: str, registry: CollectorRegistry, tracer: Tracer) -> None:
         """``registry`` belongs to one app, so that tests can build several."""
-        self._app, self._service = app, service
+        self._app, self._service, self._tracer = app, service, tracer
         self._templates: dict[Any, str] = {}
         labels = ("method", "route", "status")
         self._count = Counter("http_requests_total", "Requests", labels, registry=registry)
@@ -61,9 +57,9 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         structlog.contextvars.clear_contextvars()
-        trace = _traceparent(scope)
-        bound = {"service": self._service, "request_id": request_id(scope), "traceparent": trace}
-        structlog.contextvars.bind_contextvars(**bound, trace_id=trace[3:35])
+        hop = self._tracer.begin(traceparent(scope))
+        bound = {"service": self._service, "request_id": request_id(scope), "traceparent": hop.traceparent}
+        structlog.contextvars.bind_contextvars(**bound, trace_id=hop.traceparent[3:35])
         started, status = time.perf_counter(), 0
 
         async def answer(message: Message) -> None:
@@ -81,7 +77,7 @@ class RequestContext:
                 raise  # The answer has begun: only cutting the connection tells the caller.
             await render(Problem())(scope, receive, answer)
         finally:
-            self._note(scope, status, time.perf_counter() - started)
+            self._note(scope, hop, status, time.perf_counter() - started)
 
     def _route(self, scope: Scope) -> str:
         """Return the template with its routers' prefixes, which ``scope["route"]`` does not know."""
@@ -90,7 +86,7 @@ class RequestContext:
             self._templates = {route.endpoint: str(route.path) for route in routes if route.endpoint is not None}
         return self._templates.get(scope.get("endpoint"), "unmatched")
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, hop: Hop, status: int, seconds: float) -> None:
         route = self._route(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._count.labels(method, route, str(status)).inc()
@@ -98,6 +94,8 @@ class RequestContext:
         if route not in {"/healthz", "/readyz", "/metrics"}:
             # The template, never the path: a path can hold a token.
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+            told = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+            hop.end(f"{method} {route}", told, failed=status >= 500 or not status)
 
 
 class BodyLimit:

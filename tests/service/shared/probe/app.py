@@ -25,7 +25,7 @@ from regiohub_shared.problem import Conflict
 from regiohub_shared.settings import ServiceSettings
 from regiohub_shared.web.app import AppSpec, create_app
 from regiohub_shared.web.errors import problems
-from regiohub_shared.web.health import outbox_check
+from regiohub_shared.web.health import outbox_check, outbox_gauges
 from tests.support import tokens
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -264,7 +264,7 @@ def build(url: str, *, with_inbox: bool = True, db: Database | None = None) -> F
     inbox = events_router(subscriptions) if with_inbox else receiver_without_inbox()
     spec = AppSpec(
         name="probe", title="Probe", routers=[router, inbox], migrations=MIGRATIONS,
-        checks=[lambda app: outbox_check(app.state.db)],
+        checks=[lambda app: outbox_check(app.state.db)], gauges=[outbox_gauges],
     )  # fmt: skip
     return create_app(spec, settings(url), db=db, verifier=tokens.verifier(AUDIENCE))
 

@@ -114,6 +114,11 @@ async def put_reader(session: AsyncSession, reader_id: str, *, hub: str, now: da
     return await get_reader(session, reader_id, lock=True)
 
 
+async def list_all_readers(session: AsyncSession) -> list[Reader]:
+    """Return the readers of all hubs."""
+    return list((await session.exec(select(Reader).order_by(col(Reader.id)))).all())
+
+
 async def list_readers(session: AsyncSession, hub: str) -> list[Reader]:
     """Return the hub's readers by id."""
     return list((await session.exec(select(Reader).where(Reader.hub == hub).order_by(col(Reader.id)))).all())

@@ -22,6 +22,7 @@ from regiohub_billing.usecases import outcomes, planning
 from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
+from regiohub_shared.events.watch import beat
 from regiohub_shared.log import get_logger
 
 _log = get_logger(__name__)
@@ -163,6 +164,7 @@ async def end_overdue(db: Database) -> int:
     for booking_id in overdue:
         async with db.session() as session:
             await _end(session, booking_id)
+        beat()
     return len(overdue)
 
 
@@ -203,6 +205,8 @@ async def _quietly(work: Awaitable[object]) -> None:
         await work
     except (NoAnswer, Refused) as error:
         _log.warning("not_looked_at", error=type(error).__name__, why=str(error))
+    # A provider that hangs makes a round long; it must not make us look stuck.
+    beat()
 
 
 async def refresh_checkout(db: Database, provider: Provider, session_id: str) -> Checkout | None:
