@@ -28,9 +28,9 @@ async def app(scope, receive, send):
     if scope["path"] == "/long":
         await asyncio.sleep(1.0)
     text = f"{scope['path']} {size}".encode()
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(text)).encode())]}
-    )
+    names = b"headers=" + b",".join(name for name, _ in scope["headers"])
+    headers = [(b"content-length", str(len(text)).encode()), (b"x-told", names)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": text})
 
 
@@ -107,9 +107,9 @@ async def test_empty_lines_before_a_request_buy_no_time(line: Line):
     assert await line.drip(b"\r\n" * 60)
 
 
-@pytest.mark.parametrize("begin", [b"X-Long: ", b"", b"X-Many: 1\r\n" * 9000])
-async def test_a_head_without_end_is_cut_off(line: Line, begin: bytes):
-    line.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n" + begin)
+async def flooded(line: Line, begin: bytes) -> bytes:
+    """Send without end until the other side hangs up; return what it said."""
+    line.writer.write(begin)
     sent = 0
     with suppress(ConnectionError):
         while sent < 16 * HEAD_BYTES and not line.is_cut:
@@ -118,7 +118,12 @@ async def test_a_head_without_end_is_cut_off(line: Line, begin: bytes):
             await asyncio.sleep(0)
             sent += 4096
     assert sent < 16 * HEAD_BYTES
-    assert b" 200 " not in await line.rest()
+    return await line.rest()
+
+
+@pytest.mark.parametrize("begin", [b"X-Long: ", b"", b"X-Many: 1\r\n" * 9000])
+async def test_a_head_without_end_is_cut_off(line: Line, begin: bytes):
+    assert b" 200 " not in await flooded(line, b"GET / HTTP/1.1\r\nHost: x\r\n" + begin)
 
 
 async def test_a_long_head_is_told_so(line: Line):
@@ -144,6 +149,25 @@ async def test_a_body_has_the_apps_time(line: Line):
     assert not await line.drip(b"x" * 19)
     line.writer.write(b"x")
     assert (await line.rest()).endswith(b"/body 20")
+
+
+CHUNKED = b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+
+
+async def test_a_trailer_is_no_header(line: Line):
+    line.writer.write(CHUNKED + b"2\r\nhi\r\n0\r\nX-Late: 1\r\nAuthorization: x\r\n\r\n")
+    told = await line.rest()
+    assert told.endswith(b"/body 2")
+    assert b"headers=host,transfer-encoding,connection" in told
+
+
+async def test_a_trailer_without_end_is_cut_off(line: Line):
+    assert b" 200 " not in await flooded(line, CHUNKED + b"2\r\nhi\r\n0\r\nX-Late: ")
+
+
+async def test_a_body_in_small_chunks_is_no_head_without_end(line: Line):
+    line.writer.write(CHUNKED + b"1\r\nx\r\n" * HEAD_BYTES + b"0\r\n\r\n")
+    assert (await line.rest()).endswith(b"/body 65536")
 
 
 async def test_requests_sent_ahead_are_all_answered(line: Line):
