@@ -212,19 +212,18 @@ async def test_keys_that_the_token_brings_along_are_never_fetched(house: Attacke
     assert len(house.from_keycloak.heard) == heard
 
 
-async def test_ten_thousand_invented_key_ids_are_one_question_to_keycloak(house: Attacked, forger: Forger):
-    taps = [house.to_keycloak[name] for name in ROUTES]
-    before = sum(tap.count("/certs") for tap in taps)
+async def test_thousands_of_invented_key_ids_are_one_question_to_keycloak(house: Attacked, forger: Forger):
     started = time.monotonic()
-    url = house.house.url("booking") + ROUTES["booking"]
+    before = {name: house.to_keycloak[name].count("/certs") for name in ROUTES}
     tail = f".{part(forger.claims)}.{forger.token.split('.')[2]}"
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
         for number in range(1000):
-            token = part(forger.head | {"kid": f"made-up-{number}"}) + tail
-            answer = await http.get(url, headers={"authorization": f"Bearer {token}"})
-            assert answer.status_code == 401
-    asked = sum(tap.count("/certs") for tap in taps) - before
-    assert asked <= 1 + (time.monotonic() - started) / 30
+            headers = {"authorization": f"Bearer {part(forger.head | {'kid': f'made-up-{number}'})}{tail}"}
+            for name, path in ROUTES.items():
+                assert (await http.get(house.house.url(name) + path, headers=headers)).status_code == 401
+    pauses = (time.monotonic() - started) / 30
+    for name in ROUTES:
+        assert house.to_keycloak[name].count("/certs") - before[name] <= 1 + pauses
 
 
 @pytest.mark.parametrize("name", ["access_token", "token", "bearer"])
