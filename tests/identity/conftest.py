@@ -27,6 +27,8 @@ class Identity:
     mail: Path
     state_dir: Path
     ports: tuple[int, int]
+    house_ports: tuple[int, int]
+    """Where the gateway belongs that the realm knows, and where Keycloak tells it of logouts."""
 
     @property
     def issuer(self) -> str:
@@ -34,7 +36,7 @@ class Identity:
 
     @property
     def gateway(self) -> Client:
-        """The gateway's client; nobody listens at its redirect address."""
+        """The gateway's client; for tests that stop at its redirect address."""
         origin = self.env["RH_PUBLIC_ORIGIN"]
         return Client(self.issuer, "regiohub-gateway", self.env["RH_GATEWAY_SECRET"], f"{origin}/auth/callback")
 
@@ -77,13 +79,13 @@ class Identity:
         launcher.start(self.state_dir, port=self.ports[0], management_port=self.ports[1], env=self.env)
 
 
-def realm_env(smtp_port: int) -> dict[str, str]:
+def realm_env(smtp_port: int, house_ports: tuple[int, int]) -> dict[str, str]:
     """Something for each placeholder of the realm."""
     env = {name: secrets.token_urlsafe(18) for name in launcher.placeholders(launcher.realm())}
     return env | {
         "RH_KEYCLOAK_ADMIN_PASSWORD": secrets.token_urlsafe(18),
-        "RH_PUBLIC_ORIGIN": "http://localhost:8000",
-        "RH_GATEWAY_URL": "http://localhost:8000",
+        "RH_PUBLIC_ORIGIN": f"http://localhost:{house_ports[0]}",
+        "RH_GATEWAY_URL": f"http://127.0.0.1:{house_ports[1]}",
         "RH_SMTP_HOST": "127.0.0.1",
         "RH_SMTP_PORT": str(smtp_port),
         "RH_SMTP_FROM": "regiohub@example.org",
@@ -98,13 +100,13 @@ def keycloak() -> Iterator[Identity]:
         [sys.executable, "-m", "regiohub_local", "fetch"], check=False, capture_output=True, text=True
     )
     assert fetched.returncode == 0, fetched.stdout + fetched.stderr
-    port, management_port, smtp_port = free_ports(3)
+    port, management_port, smtp_port, *house_ports = free_ports(5)
     with tempfile.TemporaryDirectory(prefix="regiohub-identity-") as folder:
         state_dir = Path(folder)
-        env = realm_env(smtp_port)
+        env = realm_env(smtp_port, (house_ports[0], house_ports[1]))
         with BackgroundSink(state_dir / "mail", smtp_port) as mail:
             try:
                 running = launcher.start(state_dir, port=port, management_port=management_port, env=env)
-                yield Identity(running, env, mail, state_dir, (port, management_port))
+                yield Identity(running, env, mail, state_dir, (port, management_port), (house_ports[0], house_ports[1]))
             finally:
                 launcher.stop(state_dir)

@@ -113,9 +113,9 @@ async def test_no_code_without_pkce(keycloak: Identity):
 
 
 async def test_foreign_redirect_is_refused(keycloak: Identity):
-    url = authorization_url(keycloak.gateway, "v" * 64, redirect_uri="http://localhost:8000/auth/callback/../else")
+    url = authorization_url(keycloak.gateway, "v" * 64, redirect_uri=f"{keycloak.gateway.redirect_uri}/../else")
     async with FormBrowser() as browser:
-        page = await browser.get(url, until="http://localhost:8000")
+        page = await browser.get(url, until=keycloak.gateway.redirect_uri)
     assert page.status_code == 400
 
 
@@ -153,9 +153,11 @@ async def test_five_wrong_passwords_pause_the_account(keycloak: Identity):
     async with FormBrowser() as browser:
         page = await browser.get(authorization_url(keycloak.gateway, "v" * 64))
         for _ in range(5):
-            page = await browser.fill_login(page, "demo-mitglied-2", "falsch-falsch-1", until="http://localhost:8000")
+            page = await browser.fill_login(
+                page, "demo-mitglied-2", "falsch-falsch-1", until=keycloak.gateway.redirect_uri
+            )
             assert "Ungültige" in message(page)
-        page = await browser.fill_login(page, "demo-mitglied-2", keycloak.password, until="http://localhost:8000")
+        page = await browser.fill_login(page, "demo-mitglied-2", keycloak.password, until=keycloak.gateway.redirect_uri)
         assert not page.is_redirect, "the right password opened during the pause"
     with keycloak.admin() as admin:
         user = admin.get("/users", params={"username": "demo-mitglied-2", "exact": True}).json()[0]

@@ -194,8 +194,9 @@ class Keycloak(httpx.AsyncBaseTransport):
 
 def logout_token(**claims: Any) -> str:
     """What Keycloak sends when a login has ended elsewhere."""
+    now = int(real_now().timestamp())
     base = {
-        "iss": ISSUER, "aud": "regiohub-gateway", "iat": int(real_now().timestamp()), "jti": str(new_id()), "sid": "kc-alice",
+        "iss": ISSUER, "aud": "regiohub-gateway", "iat": now, "exp": now + 60, "jti": str(new_id()), "sid": "kc-alice",
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
     }  # fmt: skip
     return sign(base | claims, {"typ": "logout+jwt"})

@@ -516,7 +516,7 @@ async def test_keycloaks_own_logout_ends_the_session_once(house):
     "change",
     [
         {"aud": "regiohub-booking"}, {"iss": "http://evil.example"}, {"events": {}}, {"nonce": "n"}, {"iat": 1},
-        {"iat": 99999999999}, {"jti": ""}, {"sid": "", "sub": ""},
+        {"iat": 99999999999}, {"exp": 1}, {"exp": None}, {"jti": ""}, {"sid": "", "sub": ""},
     ],
 )  # fmt: skip
 async def test_a_forged_logout_ends_nothing(house, change):

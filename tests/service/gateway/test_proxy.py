@@ -14,6 +14,7 @@ import uvicorn
 from regiohub_gateway.edge.upstream import Upstream
 from regiohub_shared.clock import real_now
 from regiohub_shared.log import configure_logging
+from regiohub_shared.web.server import BoundedHttp
 from tests.service.gateway.fakes import ORIGIN, Browser, refusal
 from tests.support.tokens import bearer
 
@@ -415,7 +416,9 @@ class Serving:
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False, proxy_headers=False)
+        config = uvicorn.Config(
+            app, http=BoundedHttp, lifespan="off", log_level="critical", access_log=False, proxy_headers=False
+        )
         self.server = uvicorn.Server(config)
 
     async def __aenter__(self):

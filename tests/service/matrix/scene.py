@@ -152,7 +152,7 @@ async def _find_the_rest(street: Street, things: dict[str, Thing]) -> None:
     for operator, case in CASES.items():
         await street.billing.rows(
             "INSERT INTO clearing_item (id, kind, source, operator, amount_cents, currency, detail, created_at) "
-            "VALUES ($1, 'refund_failed', $2, $2, 1, 'EUR', '', $3)", case, operator, real_now(), owner=True,
+            "VALUES ($1, 'refund_failed', $2, $3, 1, 'EUR', '', $4)", case, str(case), operator, real_now(), owner=True,
         )  # fmt: skip
 
 

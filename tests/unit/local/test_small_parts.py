@@ -89,7 +89,12 @@ def test_every_program_bounds_its_callers(tmp_path):
     house = plan.make_house(tmp_path, prefer={})
     for program in plan.programs(house, dict.fromkeys(plan.DATABASES, "postgresql://app")):
         if "uvicorn" in program.command:
-            for flag, value in (("--limit-concurrency", "512"), ("--timeout-keep-alive", "5"), ("--ws", "none")):
+            for flag, value in (
+                ("--limit-concurrency", "512"),
+                ("--timeout-keep-alive", "5"),
+                ("--ws", "none"),
+                ("--http", "regiohub_shared.web.server:BoundedHttp"),
+            ):
                 assert program.command[program.command.index(flag) + 1] == value
 
 

@@ -111,6 +111,10 @@ class FormBrowser:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def get(self, url: str, *, until: str | None = None, **headers: str) -> httpx.Response:

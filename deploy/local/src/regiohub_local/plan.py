@@ -28,6 +28,7 @@ MAIL_FROM = "regiohub@example.org"
 ROOT = Path(__file__).resolve().parents[4]
 DEFAULT_STATE = ROOT / ".run"
 STARTED_HERE = real_now()
+HTTP = "regiohub_shared.web.server:BoundedHttp"
 CONNECTIONS = "512"
 """What one program takes at once (its limit of open files is often 1024); more get 503 before they cost anything."""
 
@@ -252,8 +253,8 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
     port = house.ports[name]
     command = _python(
         "uvicorn", f"regiohub_{name}.main:app", "--factory", "--host", "127.0.0.1", "--port", str(port),
-        "--no-access-log", "--no-server-header", "--no-proxy-headers", "--ws", "none", "--timeout-keep-alive", "5",
-        "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", "3",
+        "--http", HTTP, "--ws", "none", "--no-access-log", "--no-server-header", "--no-proxy-headers",
+        "--timeout-keep-alive", "5", "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", "3",
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
 

@@ -149,7 +149,7 @@ class Keycloak:
             key = await self._keys.find(str(header["kid"]))
             if key is None or header.get("alg") != "RS256":
                 raise LoginFailed("unknown key")  # noqa: TRY301 - raised where it is decided
-            wanted = {"iss": self._settings.issuer, "aud": self._settings.client_id, "iat": None}
+            wanted = {"iss": self._settings.issuer, "aud": self._settings.client_id, "iat": None, "exp": None}
             claims: dict[str, Any] = self._decoder.decode_token(
                 token, key=key, algs=["RS256"], check_claims=wanted, leeway=_LEEWAY_S
             )

@@ -1,0 +1,97 @@
+"""uvicorn's HTTP protocol with an end to its patience: it bounds neither the time nor the size of a request's head.
+
+``uvicorn --http regiohub_shared.web.server:BoundedHttp``. Without it, one caller who sends a header byte by byte (or a
+header without end) holds a connection (or the memory) for as long as he likes; and what he sends *after* the body (a
+trailer) joins the headers that were checked already.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S = 10.0
+"""Seconds from the connection, or from the last answer, to the end of the next request's head."""
+HEAD_BYTES = 64 * 1024
+_LATE = b"408 Request Timeout"
+_LONG = b"431 Request Header Fields Too Large"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Closes a connection whose next head does not end in time or in size, and drops trailers."""
+
+    head_s = HEAD_S
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As uvicorn makes it."""
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._unread = 0
+        """Bytes that belong to a head (or trailer) which has not ended."""
+        self._is_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what ends nothing; a body that came along in the same packet is not counted."""
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > HEAD_BYTES:
+            self._refuse(_LONG)
+
+    def on_message_begin(self) -> None:
+        """Take headers again."""
+        self._is_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep headers and drop trailers: the app has judged the request by its head."""
+        if self._is_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Leave the body and the answer to the app, which has its own time limits."""
+        self._is_head, self._unread = False, 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count no body; the app bounds it."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Begin to count anew."""
+        self._unread = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head, unless it was read already (pipelining)."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._wait_for_head()
+
+    def _wait_for_head(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self.head_s, self._refuse, _LATE)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        """End the connection; where nothing was asked, or an answer has begun, without a word."""
+        is_answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if self._unread and not is_answering and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % status)
+        self._stop_waiting()
+        self.transport.close()
