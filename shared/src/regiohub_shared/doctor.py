@@ -4,11 +4,19 @@ Each service has one: ``python -m regiohub_<service>.doctor`` prints a line per 
 finding.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from regiohub_shared.contracts.witness import Witness
+from regiohub_shared.log import configure_logging
 
 _SHOWN = 20
 _DEAD = text(
@@ -59,3 +67,19 @@ def report(service: str, findings: Sequence[Finding]) -> tuple[list[str], int]:
         if len(finding.wrong) > _SHOWN:
             lines.append(f"{'':<17} … and {len(finding.wrong) - _SHOWN} more")
     return lines, int(any(finding.wrong for finding in findings))
+
+
+def main(service: str, examine: Callable[[], Coroutine[Any, Any, Sequence[Finding]]]) -> int:
+    """Print what was found; the exit code says whether all is well."""
+    configure_logging(f"{service}-doctor", "WARNING", stream=sys.stderr)
+    lines, code = report(service, asyncio.run(examine()))
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return code
+
+
+def neighbour(arguments: Sequence[str] | None = None) -> Witness | None:
+    """Return the witness of ``--witness FILE``, which a doctor compares with; None without it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--witness", type=Path, help="booking's witness, made now: compare with its bookings")
+    path = parser.parse_args(arguments).witness
+    return Witness.model_validate_json(path.read_bytes()) if path else None

@@ -24,10 +24,6 @@ CREATE TABLE number_gap (
     CONSTRAINT ck_number_gap_order CHECK (0 < first_number AND first_number <= last_number)
 )
     """,
-    "CREATE TRIGGER number_gap_append_only_row BEFORE UPDATE OR DELETE ON number_gap "
-    "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-    "CREATE TRIGGER number_gap_append_only_statement BEFORE TRUNCATE ON number_gap "
-    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
     "ALTER TABLE clearing_item DROP CONSTRAINT ck_clearing_item_kind",
     """
 ALTER TABLE clearing_item ADD CONSTRAINT ck_clearing_item_kind
@@ -60,6 +56,11 @@ def upgrade() -> None:
     """Add both tables and the kind."""
     for statement in _UP:
         op.execute(statement)
+    for name, when in (("row", "UPDATE OR DELETE"), ("statement", "TRUNCATE")):
+        op.execute(
+            f"CREATE TRIGGER number_gap_append_only_{name} BEFORE {when} ON number_gap "
+            f"FOR EACH {name} EXECUTE FUNCTION refuse_change()"
+        )
     facts = FACT_RIGHTS | {"outbox": f"{FACT_RIGHTS['outbox']}, UPDATE (data)"}
     grant_rights("billing", _RIGHTS | facts | {"epoch": "SELECT", "number_gap": "SELECT"})
 
