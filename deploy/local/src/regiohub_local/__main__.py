@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from regiohub_local import keycloak, launch, mail_sink, plan, processes, supervise
+from regiohub_local import backup, doctor, keycloak, launch, mail_sink, plan, processes, restore, supervise
 from regiohub_shared.db.migrate import new_revision, run_migrations
 
 
@@ -71,6 +71,18 @@ def _migrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(options: argparse.Namespace) -> int:
+    return backup.main(options.state, options.to)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    return restore.main(options.state, options.source, options.last_number)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.main(options.state)
+
+
 def _revision(options: argparse.Namespace) -> int:
     print(new_revision(Path(str(files(f"regiohub_{options.service}") / "migrations")), options.message))
     return 0
@@ -94,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     add("seed", _seed, "put the demo region into the running house")
     add("fetch", _fetch, "fetch and build Keycloak into the cache")
     add("watch", _watch, "the supervisor; `run` starts it")
+    add("backup", _backup, "write every database into a folder").add_argument("--to", type=Path)
+    restored = add("restore", _restore, "go back to a backup and reconcile with the world")
+    restored.add_argument("--from", dest="source", type=Path)
+    restored.add_argument("--last-number", action="append", default=[], metavar="OPERATOR:NUMBER")
+    add("doctor", _doctor, "examine every database, and compare them with each other and with Stripe")
     migrate = add("migrate", _migrate, "bring the databases to the newest schema")
     migrate.add_argument("--only", choices=plan.DATABASES, help="one, its owner's address in MIGRATE_URL")
     revision = add("revision", _revision, "write the skeleton of a service's next migration")

@@ -138,6 +138,13 @@ def _migrate(house: House, name: str, owner_url: str) -> None:
         raise StartError(f"the migrations of {name} failed: {_tail(house, f'{name}-migrate')}")
 
 
+def start_programs(house: House, wanted: list[Program]) -> None:
+    """Start these alone and wait until they are ready."""
+    for program in wanted:
+        _start_program(house, program)
+    wait_ready(house, wanted)
+
+
 def _start_program(house: House, program: Program) -> bool:
     """Start it unless exactly this runs already; one that was started otherwise is replaced."""
     running = processes.find(house.state_dir, program.name)
