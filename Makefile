@@ -43,10 +43,12 @@ demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser,
 TO ?=
 FROM ?=
 NUMBERS ?=
+ONLY ?=
 backup: $(VENV)/.ready ## Write every database into a folder, while the house works: make backup [TO=folder]
 	@$(PY) -m regiohub_local backup $(if $(TO),--to "$(TO)")
-restore: $(VENV)/.ready ## Go back to a backup and reconcile: make restore FROM=folder [NUMBERS="town:R-2026-000012 …"]
-	@$(PY) -m regiohub_local restore $(if $(FROM),--from "$(FROM)") $(foreach number,$(NUMBERS),--last-number "$(number)")
+restore: $(VENV)/.ready ## Go back to a backup and reconcile: make restore FROM=folder [ONLY=booking] [NUMBERS="town:R-2026-000012 …"]
+	@$(PY) -m regiohub_local restore $(if $(FROM),--from "$(FROM)") \
+		$(foreach name,$(ONLY),--only $(name)) $(foreach number,$(NUMBERS),--last-number "$(number)")
 doctor: $(VENV)/.ready ## Examine every database, compare them with each other and with Stripe
 	@$(PY) -m regiohub_local doctor
 

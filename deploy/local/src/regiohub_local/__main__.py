@@ -76,7 +76,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    return restore.main(options.state, options.source, options.last_number)
+    return restore.main(options.state, options.source, options.last_number, options.only)
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     restored = add("restore", _restore, "go back to a backup and reconcile with the world")
     restored.add_argument("--from", dest="source", type=Path)
     restored.add_argument("--last-number", action="append", default=[], metavar="OPERATOR:NUMBER")
+    restored.add_argument("--only", choices=plan.DATABASES, action="append", default=[], help="what was lost; else all")
     add("doctor", _doctor, "examine every database, and compare them with each other and with Stripe")
     migrate = add("migrate", _migrate, "bring the databases to the newest schema")
     migrate.add_argument("--only", choices=plan.DATABASES, help="one, its owner's address in MIGRATE_URL")

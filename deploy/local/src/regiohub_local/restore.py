@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from regiohub_local import backup, plan, postgres, supervise
@@ -19,10 +19,12 @@ class RestoreError(RuntimeError):
     """The restore cannot begin; one line with the way out."""
 
 
-def load(admin_url: str, secrets: Mapping[str, str], folder: Path, suffix: str) -> dict[str, str]:
-    """Put every database of the backup in its place; return under which names the old ones stay."""
+def load(
+    admin_url: str, secrets: Mapping[str, str], folder: Path, suffix: str, lost: Collection[str]
+) -> dict[str, str]:
+    """Put the lost databases of the backup in their places; return under which names the old ones stay."""
     aside = {}
-    for name in backup.ORDER:
+    for name in (name for name in backup.ORDER if name in lost):
         database = f"regiohub_{name}"
         if asyncio.run(postgres.set_aside(admin_url, database, f"{database}_{suffix}")):
             aside[name] = f"{database}_{suffix}"
@@ -31,8 +33,15 @@ def load(admin_url: str, secrets: Mapping[str, str], folder: Path, suffix: str) 
     return aside
 
 
-def reconcile(run: Run, folder: Path, backup_at: str, numbers: Sequence[str] = ()) -> None:
-    """Let the services catch up with each other and with Stripe; witnesses are kept in ``folder``."""
+def reconcile(
+    run: Run, folder: Path, backup_at: str, numbers: Sequence[str] = (), lost: Collection[str] = backup.ORDER
+) -> None:
+    """Let the services catch up with each other and with Stripe; witnesses are kept in ``folder``.
+
+    booking and access go the same way whether they were restored or only a neighbour was; billing's numbers leap only if
+    its own books were.
+    """
+    first, then = ("lead", "reconcile") if "billing" in lost else ("witness", "follow")
     at = ("--backup-at", backup_at)
     known = [word for number in numbers for word in ("--last-number", number)]
 
@@ -42,15 +51,17 @@ def reconcile(run: Run, folder: Path, backup_at: str, numbers: Sequence[str] = (
 
     booking = keep(folder, "booking-before", step("booking", "witness"))
     access = keep(folder, "access-before", step("access", "witness"))
-    billing = keep(folder, "billing-before", step("billing", "lead", booking, more=known))
+    billing = keep(folder, "billing-before", step("billing", first, booking, more=known))
     booking = keep(folder, "booking", step("booking", "reconcile", billing, access))
-    step("billing", "reconcile", booking)
+    step("billing", then, booking)
     step("access", "reconcile", booking)
-    run("gateway", "restore")
+    if "gateway" in lost:
+        run("gateway", "restore")
 
 
-def main(state_dir: Path, source: Path | None, numbers: Sequence[str]) -> int:
-    """Restore the house of a state folder, which must stand still."""
+def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Sequence[str] = ()) -> int:
+    """Restore the house of a state folder, which must stand still; ``only`` some of its databases."""
+    lost = tuple(only) or backup.ORDER
     if source is None:
         raise RestoreError("say which: make restore FROM=.run/backup/<time>")
     house = plan.make_house(state_dir)
@@ -60,13 +71,13 @@ def main(state_dir: Path, source: Path | None, numbers: Sequence[str]) -> int:
     moment = f"{real_now():%Y%m%dT%H%M%S}"
     with tended(house):
         server = postgres.start(house.state_dir, house.ports["postgres"])
-        aside = load(server.admin_url, house.secrets, source, f"until_{moment}")
+        aside = load(server.admin_url, house.secrets, source, f"until_{moment}", lost)
         urls = supervise.databases(house)
         supervise.migrate(house, urls)
         folder = house.state_dir / "restore" / moment
         folder.mkdir(mode=0o700, parents=True)
         print(f"Loaded the backup of {found.began_at}; what was there stays as {', '.join(aside.values()) or '-'}")
         sys.stdout.flush()
-        reconcile(runner(house, urls), folder, found.began_at, numbers)
+        reconcile(runner(house, urls), folder, found.began_at, numbers, lost)
     print(f"Reconciled; what each service knew: {folder}. Now `make run`, then `make doctor`.")
     return 0

@@ -60,6 +60,13 @@ async def lead(db: Database, provider: Provider, restored: Restored, report: Rep
         return await _witness(session, restored, books)
 
 
+async def witness(db: Database, provider: Provider, restored: Restored) -> Witness:
+    """Say what is known here and at the provider, where only a neighbour was restored; raises ``BooksClosed``."""
+    books = await read_books(provider, restored.backup_at)
+    async with db.session() as session:
+        return await _witness(session, restored, books)
+
+
 async def _witness(session: AsyncSession, restored: Restored, books: Books) -> Witness:
     charges = await restoring.charges_ending_after(session, restored.since)
     return Witness(
@@ -115,7 +122,9 @@ async def _is_accepted(session: AsyncSession, restored: Restored, booking_id: UU
 # ---------------------------------------------------------------- reconcile
 
 
-async def reconcile(db: Database, provider: Provider, restored: Restored, report: Report, *, now: datetime) -> None:
+async def reconcile(
+    db: Database, provider: Provider, restored: Restored, report: Report, *, now: datetime, is_restored: bool = True
+) -> None:
     """Take over booking's bookings and the provider's books; each payment and each refund ends up here once.
 
     Raises ``RuntimeError`` unless ``lead`` ran and booking's witness is there. ``now`` is business time.
@@ -124,7 +133,7 @@ async def reconcile(db: Database, provider: Provider, restored: Restored, report
     if booking is None:
         raise RuntimeError("billing follows booking: give booking's witness, made after its own reconcile")
     async with db.session() as session:
-        if await find_epoch(session, restored.backup_at) is None:
+        if is_restored and await find_epoch(session, restored.backup_at) is None:
             raise RuntimeError("run `lead` for this backup first: no document may be issued before the numbers leap")
     books = await read_books(provider, restored.backup_at)
     for fact in booking.bookings:
