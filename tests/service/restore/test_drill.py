@@ -145,6 +145,7 @@ async def after(town: Street, tale: Tale, door: Door) -> None:
     assert door.types(tale.pins[tale.new_free["id"]]) == "granted"
     assert door.types(tale.pins[tale.kept["id"]]) == "granted"
     await door.sync()
+    await town.deliver()
 
 
 # ---------------------------------------------------------------- what must be true afterwards
