@@ -1,5 +1,6 @@
-"""Billing after a restore: ``python -m regiohub_billing.restore lead|reconcile``; where it lives on and a neighbour was
-restored, ``witness|follow``. See the runbook, "A restore".
+"""Billing after a restore: ``python -m regiohub_billing.restore lead|reconcile``. See the runbook, "A restore".
+
+Where billing lives on and a neighbour was restored: ``witness|follow``.
 """
 
 import sys

@@ -74,5 +74,7 @@ async def check_charges(session: AsyncSession, booking: Witness) -> Finding:
         if charge is None or (charge.status, charge.gross_cents) != (fact.status, fact.gross_cents):
             wrong.append(f"booking {fact.code}: {fact.status} there, {charge.status if charge else 'unknown'} here")
         elif charge.version > fact.version:
-            wrong.append(f"booking {fact.code}: version {charge.version} here, {fact.version} there: no epoch was raised")
+            wrong.append(
+                f"booking {fact.code}: version {charge.version} here, {fact.version} there: no epoch was raised"
+            )
     return Finding("charges equal booking's bookings", tuple(wrong), note=f"{len(booking.bookings)} bookings compared")
