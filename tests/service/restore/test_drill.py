@@ -7,7 +7,7 @@ is charged, refunded, let in or shut out wrongly.
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -290,6 +290,33 @@ async def test_moved_bookings_are_where_a_neighbour_heard_of_them(
             assert [line["start"] for line in (await restored.read(booking))["lines"]] == [
                 line["start"] for line in there
             ]
+            assert new.examine()[1]
+
+
+async def test_a_fact_that_one_neighbour_alone_has_heard_is_led(
+    town: Street, cluster: Cluster, sandbox_origin: str, tmp_path: Path
+):
+    """Access has heard of a move, nobody else has: booking cannot know it any more, and access must not stay behind."""
+    booking = await paid(town)
+    made = back_up(town, tmp_path / "backup")
+    town.posts["booking>billing"].keeps = True
+    for days in (1, 2, 3):
+        await move(town, booking, days)
+    moved = await grant_of(town, booking)
+    for name in SERVICES:
+        await town.rest(name)
+
+    with elsewhere(cluster, town, sandbox_origin, tmp_path / "elsewhere", ("booking",)) as new:
+        new.load(tmp_path / "backup")
+        new.reconcile(made.began_at)
+        async with street_on(new.urls, sandbox_origin) as restored:
+            restored.by = town.by
+            await at_rest(restored)
+            told = await grant_of(restored, booking)
+            assert told["windows"] != moved["windows"]
+            starts = datetime.fromisoformat(told["windows"][0]["starts_at"]) + timedelta(minutes=10)
+            assert starts == datetime.fromisoformat((await restored.read(booking))["lines"][0]["start"])
+            assert (await grant_of(restored, booking))["pin"] == moved["pin"]
             assert new.examine()[1]
 
 

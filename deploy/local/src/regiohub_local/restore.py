@@ -6,6 +6,7 @@ What was there is renamed, not dropped. The order of the steps is the same on ev
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -67,8 +68,14 @@ def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Seq
     house = plan.make_house(state_dir)
     if is_running(house):
         raise RestoreError("the house runs: make stop first")
+    if foreign := [name for name in lost if f"{name.upper()}_DATABASE_URL" in os.environ]:
+        raise RestoreError(
+            f"{foreign[0]}'s database is not ours: restore it by its own tools, then go the runbook's steps"
+        )
     found = backup.read(source)
     moment = f"{real_now():%Y%m%dT%H%M%S}"
+    # No program may start on databases that have not caught up with the world.
+    supervise.unfinished(house.state_dir).write_text(f"make restore FROM={source.resolve()}\n")
     with tended(house):
         server = postgres.start(house.state_dir, house.ports["postgres"])
         aside = load(server.admin_url, house.secrets, source, f"until_{moment}", lost)
@@ -79,5 +86,6 @@ def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Seq
         print(f"Loaded the backup of {found.began_at}; what was there stays as {', '.join(aside.values()) or '-'}")
         sys.stdout.flush()
         reconcile(runner(house, urls), folder, found.began_at, numbers, lost)
+        supervise.unfinished(house.state_dir).unlink()
     print(f"Reconciled; what each service knew: {folder}. Now `make run`, then `make doctor`.")
     return 0
