@@ -325,6 +325,8 @@ async def test_a_number_told_by_the_treasury_is_left_out_too(
 ):
     await paid(town)
     made = back_up(town, tmp_path / "backup")
+    (page,) = await all_of(town, "/v1/checkout/sessions")
+    await town.billing.sandbox.post("/sandbox/disputes", json={"payment_intent": page["payment_intent"]})
     year = now().year
 
     with elsewhere(cluster, town, sandbox_origin, tmp_path / "elsewhere") as new:
@@ -342,6 +344,8 @@ async def test_a_number_told_by_the_treasury_is_left_out_too(
                 ("HKR", 1, 3), (f"TEST-R-{year}-", 2, 7),
             ]  # fmt: skip
             assert new.examine()[1]
+            cases = [(case["kind"], case["operator"]) for case in await restored.billing.clearing()]
+            assert sorted(cases) == [("dispute", "stadt-bendorf"), ("restored", "stadt-bendorf")]
             with pytest.raises(asyncpg.RestrictViolationError):
                 await restored.billing.rows("UPDATE number_gap SET reason = ''", owner=True)
 

@@ -111,6 +111,9 @@ class Provider(Protocol):
     async def list_refunds(self, since: datetime) -> list[RefundSeen]:
         """Return the refunds made since then, whoever made them, oldest first."""
 
+    async def list_disputes(self, since: datetime) -> list[DisputeSeen]:
+        """Return the disputes opened since then, oldest first."""
+
     async def create_refund(self, request: dict[str, Any], key: str) -> RefundSeen:
         """Give money back."""
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import httpx
 import stripe
-from stripe.params import RefundListParamsCreated
+from stripe.params import DisputeListParamsCreated, RefundListParamsCreated
 from stripe.params.checkout import SessionListParamsCreated
 
 from regiohub_billing.domain.payment import PaymentStatus, Received, RefundStatus
@@ -135,6 +135,14 @@ class StripeProvider:
         async with self._errors():
             page = await self._client.v1.refunds.list_async({"created": created, "limit": 100})
             found = [_refund(each) async for each in page.auto_paging_iter()]
+        return found[::-1]
+
+    async def list_disputes(self, since: datetime) -> list[DisputeSeen]:
+        """See port."""
+        created: DisputeListParamsCreated = {"gte": int(since.timestamp())}
+        async with self._errors():
+            page = await self._client.v1.disputes.list_async({"created": created, "limit": 100})
+            found = [_dispute(each) async for each in page.auto_paging_iter()]
         return found[::-1]
 
     async def create_refund(self, request: dict[str, Any], key: str) -> RefundSeen:

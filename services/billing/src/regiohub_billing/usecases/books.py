@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import PaymentStatus, RefundStatus
-from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, RefundSeen, Refused
+from regiohub_billing.providers.port import Checkout, DisputeSeen, NoAnswer, Provider, RefundSeen, Refused
 from regiohub_billing.repo import bookings as repo
 
 PAGE_LIFE = timedelta(hours=25)
@@ -21,10 +21,11 @@ class BooksClosed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Pages that name a payment of ours, and refunds; oldest first."""
+    """Pages that name a payment of ours, refunds and disputes; oldest first."""
 
     checkouts: tuple[Checkout, ...]
     refunds: tuple[RefundSeen, ...]
+    disputes: tuple[DisputeSeen, ...]
 
     def refunds_of(self, provider_payment_id: str) -> list[RefundSeen]:
         """Return what went back of one payment."""
@@ -34,7 +35,11 @@ class Books:
 async def read_books(provider: Provider, since: datetime) -> Books:
     """Read what was opened, paid and given back since then; raises :class:`BooksClosed`."""
     try:
-        return Books(tuple(await provider.list_checkouts(since - PAGE_LIFE)), tuple(await provider.list_refunds(since)))
+        return Books(
+            tuple(await provider.list_checkouts(since - PAGE_LIFE)),
+            tuple(await provider.list_refunds(since)),
+            tuple(await provider.list_disputes(since)),
+        )
     except (NoAnswer, Refused) as error:
         raise BooksClosed(f"the payment provider's books cannot be read: {error}") from error
 

@@ -142,6 +142,10 @@ async def reconcile(
     for refund in books.refunds:
         async with db.session() as session:
             await _take_refund(session, refund, now=now)
+    for dispute in books.disputes:
+        async with db.session() as session:
+            payment = await repo.find_payment_by_provider(session, dispute.provider_payment_id)
+            await outcomes.note_dispute(session, payment, dispute, now=now)
     await _close(provider, closing, report)
     await _tell(db, booking, report)
 
