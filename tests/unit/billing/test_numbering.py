@@ -46,6 +46,11 @@ def test_over_new_year_both_years_leap():
     assert found == {"R-2026-": 4, "S-2026-": 6, "R-2027-": 4, "S-2027-": 6, "HKR": 50}
 
 
+def test_where_nothing_was_ever_booked_no_file_can_be_outside():
+    moment = datetime(2026, 11, 30, tzinfo=UTC)
+    assert dict(skips(Lost(has_books=False), since=moment, until=moment, test=False))["HKR"] == 0
+
+
 def test_the_year_is_that_of_germany():
     moment = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
     assert dict(skips(Lost(), since=moment, until=moment, test=True)).keys() == {"TEST-R-2027-", "TEST-S-2027-", "HKR"}

@@ -36,6 +36,8 @@ class Lost:
     """Made at the provider, and not known here."""
     creditable: int = 0
     """Invoices here that could still be cancelled after the backup."""
+    has_books: bool = True
+    """There is anything that a file for the treasury could hold."""
 
     @property
     def credits(self) -> int:
@@ -59,4 +61,4 @@ def skips(lost: Lost, *, since: datetime, until: datetime, test: bool) -> Iterat
         day = until.astimezone(ZONE).date().replace(year=year, month=1, day=1)
         yield series(INVOICE, day, test=test), lost.invoices
         yield series(CANCELLATION, day, test=test), lost.credits
-    yield FILES, SPARE_FILES
+    yield FILES, SPARE_FILES if lost.has_books else 0

@@ -10,7 +10,16 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.chain import GENESIS
-from regiohub_billing.tables import Charge, NumberGap, NumberSeries, Payment, ProviderIntent, Refund, Seller
+from regiohub_billing.tables import (
+    Charge,
+    JournalEntry,
+    NumberGap,
+    NumberSeries,
+    Payment,
+    ProviderIntent,
+    Refund,
+    Seller,
+)
 
 _HIGHEST = text(
     "SELECT coalesce((SELECT max(version) FROM charge), 0) AS booking, "
@@ -63,6 +72,11 @@ async def creditable(session: AsyncSession, *, test: bool, since: datetime) -> C
     """Return per operator how many invoices could be cancelled after then."""
     rows = (await session.execute(_CREDITABLE, {"test": test, "since": since})).all()
     return Counter({row[0]: row[1] for row in rows})
+
+
+async def with_entries(session: AsyncSession) -> set[str]:
+    """Return the operators whose journal has begun."""
+    return set((await session.exec(select(JournalEntry.operator).distinct())).all())
 
 
 async def list_sellers(session: AsyncSession) -> list[str]:

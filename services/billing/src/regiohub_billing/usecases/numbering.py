@@ -77,12 +77,14 @@ async def _lost(session: AsyncSession, restore: Restore, books: Books, owners: M
         named = pages.get(seen.payment_id)
         refunds[payment.operator if payment else named.operator if named else _NOBODY] += 1
     creditable = await restoring.creditable(session, test=not restore.livemode, since=restore.backup_at)
+    begun = await restoring.with_entries(session)
     return {
         operator: Lost(
-            invoices[operator] + invoices[_NOBODY], refunds[operator] + refunds[_NOBODY], creditable[operator]
+            invoices[operator] + invoices[_NOBODY], refunds[operator] + refunds[_NOBODY], creditable[operator],
+            has_books=operator in begun or bool(invoices[operator] + invoices[_NOBODY]),
         )
         for operator in await restoring.list_sellers(session)
-    }
+    }  # fmt: skip
 
 
 async def _owner(session: AsyncSession, booking_id: UUID | None, owners: Mapping[UUID, str]) -> str:
