@@ -39,6 +39,19 @@ stop: ## Stop everything that `make run` started
 demo: $(VENV)/.ready $(VENDOR)/.ready ## Play the whole story without a browser, then stop
 	@$(PY) -m regiohub_local demo
 
+.PHONY: backup restore doctor
+TO ?=
+FROM ?=
+NUMBERS ?=
+ONLY ?=
+backup: $(VENV)/.ready ## Write every database into a folder, while the house works: make backup [TO=folder]
+	@$(PY) -m regiohub_local backup $(if $(TO),--to "$(TO)")
+restore: $(VENV)/.ready ## Go back to a backup and reconcile: make restore FROM=folder [ONLY=booking] [NUMBERS="town:R-2026-000012 …"]
+	@$(PY) -m regiohub_local restore $(if $(FROM),--from "$(FROM)") \
+		$(foreach name,$(ONLY),--only $(name)) $(foreach number,$(NUMBERS),--last-number "$(number)")
+doctor: $(VENV)/.ready ## Examine every database, compare them with each other and with Stripe
+	@$(PY) -m regiohub_local doctor
+
 ##@ Prove
 .PHONY: test unit service contract identity browser e2e screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped

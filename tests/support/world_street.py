@@ -222,7 +222,16 @@ async def running_street(cluster: Cluster, sandbox_origin: str) -> AsyncIterator
     """Everything on fresh databases, the region set up through the public APIs."""
     async with AsyncExitStack() as stack:
         urls = {name: stack.enter_context(cluster.database(name)) for name in ("booking", "access", "billing")}
-        booking = await stack.enter_async_context(running_booking(urls["booking"]))
+        street = await stack.enter_async_context(street_on(urls, sandbox_origin, seeded=True))
+        await _set_up(street)
+        yield street
+
+
+@asynccontextmanager
+async def street_on(urls: dict[str, Urls], sandbox_origin: str, *, seeded: bool = False) -> AsyncIterator[Street]:
+    """The three services on these databases; ``seeded``: booking's places are made first."""
+    async with AsyncExitStack() as stack:
+        booking = await stack.enter_async_context(running_booking(urls["booking"], seeded=seeded))
         to_booking = {name: client_of(f"regiohub-{name}", transport_to(booking.app)) for name in ("access", "billing")}
         access = await stack.enter_async_context(running_access(urls["access"], to_booking["access"]))
         billing = await stack.enter_async_context(
@@ -238,9 +247,7 @@ async def running_street(cluster: Cluster, sandbox_origin: str) -> AsyncIterator
                 client = await stack.enter_async_context(client_of(f"regiohub-{name}", posts[line]))
                 targets.append(Target(line.partition(">")[2], client))
             relays[name] = Relay(world.db, f"/{name}", targets), targets  # type: ignore[attr-defined]
-        street = Street(booking, access, billing, posts, relays, urls)
-        await _set_up(street)
-        yield street
+        yield Street(booking, access, billing, posts, relays, urls)
 
 
 async def _set_up(street: Street) -> None:

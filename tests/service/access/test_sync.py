@@ -458,6 +458,16 @@ async def test_an_epoch_a_few_restores_ahead_is_led(world: World):
     assert (await world.syncs(FakeReader(), have=wire.Have(epoch=4))).epoch == 5
 
 
+async def test_an_epoch_that_a_lost_restore_gave_is_led(world: World):
+    """The tool takes its own time as epoch; a second restore, by hand from an older backup, does not know that."""
+    await confirmed(world)
+    given = int((clock.real_now() - timedelta(days=1)).timestamp())
+    to_come = int((clock.real_now() + timedelta(days=1)).timestamp())
+
+    assert (await world.syncs(FakeReader(), have=wire.Have(epoch=to_come))).epoch == 1
+    assert (await world.syncs(FakeReader(), have=wire.Have(epoch=given))).epoch == given + 1
+
+
 async def test_the_epoch_stays_a_number_that_readers_take(world: World):
     await confirmed(world)
     owner = await asyncpg.connect(world.urls.owner)

@@ -23,6 +23,11 @@ from tests.support.tokens import ISSUER, verifier
 
 @pytest.fixture(scope="session")
 def sandbox_origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Stripe sandbox for the whole run."""
+    yield from running_sandbox(tmp_path_factory)
+
+
+def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The Stripe sandbox on a free port; it sends no webhooks by itself, the tests deliver its events."""
     port = free_port()
     env = os.environ | {

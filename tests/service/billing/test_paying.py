@@ -25,7 +25,8 @@ async def test_a_payment_page_belongs_to_the_hold(world: World):
     left = datetime.fromisoformat(payment["expires_at"]) - real_now()
     assert timedelta(minutes=34) < left <= timedelta(minutes=36)
     found = (await world.sandbox.get("/v1/checkout/sessions", params={"limit": 1})).json()["data"][0]
-    assert found["metadata"] == {"payment_id": payment["id"], "booking_id": str(story.fact.booking_id)}
+    ids = {"payment_id": payment["id"], "booking_id": str(story.fact.booking_id), "operator": "stadt-bendorf"}
+    assert found["metadata"] == ids
     assert found["payment_method_types"] == ["card"]
     assert found["success_url"].endswith(f"/bookings/{story.fact.booking_id}/payment")
 

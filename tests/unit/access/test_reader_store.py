@@ -182,6 +182,15 @@ def test_acknowledged_events_are_not_pending(tmp_path):
         assert (store.acked_seq, store.pending_count()) == (3, 0)
 
 
+def test_an_access_that_begins_anew_gets_again_what_it_lost(tmp_path):
+    with opened(tmp_path) as store:
+        for _ in range(3):
+            store.record(Decided(12, "pass", Reason.MALFORMED), NOW)
+        store.save(STATE, acked_seq=3)
+        store.save(STATE, acked_seq=1, goes_back=True)
+        assert [event.seq for event in store.pending(10)] == [2, 3]
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -124,6 +124,22 @@ async def test_an_unacknowledged_event_goes_up_again(access, tmp_path):
         assert (store.acked_seq, store.pending_count()) == (1, 1)
 
 
+async def test_a_restored_access_gets_the_events_again_that_it_lost(access, tmp_path):
+    async with syncer_for(access, tmp_path) as (syncer, store):
+        note(store, 3)
+        await syncer.once()
+        assert store.pending_count() == 0
+        lost = [key for key in access.events if key[1] > 1]
+        for key in lost:
+            del access.events[key]
+        await syncer.once()
+        assert store.pending_count() == 0
+        access.epoch, access.pins_seq = access.epoch + 1, access.pins_seq + 1
+        await syncer.once()
+        await syncer.once()
+        assert sorted(seq for _, seq in access.events) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from regiohub_local import keycloak, launch, mail_sink, plan, processes, secret_file, supervise
+from regiohub_local import backup, doctor, keycloak, launch, mail_sink, plan, processes, restore, secret_file, supervise
 from regiohub_shared.db.migrate import new_revision, run_migrations
 
 
@@ -81,6 +81,18 @@ def _migrate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(options: argparse.Namespace) -> int:
+    return backup.main(options.state, options.to)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    return restore.main(options.state, options.source, options.last_number, options.only)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return doctor.main(options.state)
+
+
 def _revision(options: argparse.Namespace) -> int:
     print(new_revision(Path(str(files(f"regiohub_{options.service}") / "migrations")), options.message))
     return 0
@@ -105,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     add("realm", _realm, "write the realm with its secrets, for a Keycloak of your own")
     add("fetch", _fetch, "fetch and build Keycloak into the cache")
     add("watch", _watch, "the supervisor; `run` starts it")
+    add("backup", _backup, "write every database into a folder").add_argument("--to", type=Path)
+    restored = add("restore", _restore, "go back to a backup and reconcile with the world")
+    restored.add_argument("--from", dest="source", type=Path)
+    restored.add_argument("--last-number", action="append", default=[], metavar="OPERATOR:NUMBER")
+    restored.add_argument("--only", choices=plan.DATABASES, action="append", default=[], help="what was lost; else all")
+    add("doctor", _doctor, "examine every database, and compare them with each other and with Stripe")
     migrate = add("migrate", _migrate, "bring the databases to the newest schema")
     migrate.add_argument("--only", choices=plan.DATABASES, help="one, its owner's address in MIGRATE_URL")
     revision = add("revision", _revision, "write the skeleton of a service's next migration")

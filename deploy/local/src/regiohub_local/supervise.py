@@ -70,7 +70,15 @@ def _stops(state_dir: Path) -> str:
     return path.read_text() if path.exists() else "0"
 
 
+def unfinished(state_dir: Path) -> Path:
+    """The file that stands there while a restore has begun and not ended; it says how to go on."""
+    return state_dir / "restore-unfinished"
+
+
 def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say) -> House:
+    if unfinished(state_dir).exists():
+        how = unfinished(state_dir).read_text().strip()
+        raise StartError(f"a restore was begun and has not ended, so nothing may start: {how}")
     processes.end_strays(state_dir)
     house = plan.make_house(state_dir, prefer=prefer)
     # The sink first: what Keycloak sends must find a server. Keycloak and the databases side by side.
@@ -136,6 +144,13 @@ def _migrate(house: House, name: str, owner_url: str) -> None:
         done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
     if done.returncode != 0:
         raise StartError(f"the migrations of {name} failed: {_tail(house, f'{name}-migrate')}")
+
+
+def start_programs(house: House, wanted: list[Program]) -> None:
+    """Start these alone and wait until they are ready."""
+    for program in wanted:
+        _start_program(house, program)
+    wait_ready(house, wanted)
 
 
 def _start_program(house: House, program: Program) -> bool:

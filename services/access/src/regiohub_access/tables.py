@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, BigInteger, Column, DateTime, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from regiohub_shared.db.base import new_registry
+from regiohub_shared.db.epoch import EpochRow
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 
@@ -286,3 +287,9 @@ class Inbox(Base, InboxRow, table=True):
     """Facts that took effect."""
 
     __tablename__ = "inbox"
+
+
+class Epoch(Base, EpochRow, table=True):
+    """One row per restore from a backup; each hub has an epoch of its own for its readers."""
+
+    __tablename__ = "epoch"

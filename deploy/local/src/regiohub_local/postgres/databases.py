@@ -61,12 +61,13 @@ async def drop(admin_url: str, database: str) -> None:
     """Drop a database and the sessions in it; missing is fine."""
     admin = await asyncpg.connect(admin_url)
     try:
-        await admin.execute(f"DROP DATABASE IF EXISTS {_ident(database)} WITH (FORCE)")
+        await admin.execute(f"DROP DATABASE IF EXISTS {ident(database)} WITH (FORCE)")
     finally:
         await admin.close()
 
 
-def _ident(name: str) -> str:
+def ident(name: str) -> str:
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -84,8 +85,8 @@ def _with(url: str, user: str, password: str, database: str) -> str:
 
 async def _ensure_role(admin: asyncpg.Connection, role: str, password: str) -> None:
     if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-        await admin.execute(f"CREATE ROLE {_ident(role)}")
-    await admin.execute(f"ALTER ROLE {_ident(role)} WITH LOGIN PASSWORD {_literal(password)}")
+        await admin.execute(f"CREATE ROLE {ident(role)}")
+    await admin.execute(f"ALTER ROLE {ident(role)} WITH LOGIN PASSWORD {_literal(password)}")
 
 
 async def _is_superuser(connection: asyncpg.Connection) -> bool:
@@ -94,9 +95,9 @@ async def _is_superuser(connection: asyncpg.Connection) -> bool:
 
 async def _role_settings(admin: asyncpg.Connection, role: str) -> None:
     for key, value in ROLE_SETTINGS.items():
-        await admin.execute(f"ALTER ROLE {_ident(role)} SET {key} = {_literal(value)}")
+        await admin.execute(f"ALTER ROLE {ident(role)} SET {key} = {_literal(value)}")
     if await _is_superuser(admin):
-        await admin.execute(f"ALTER ROLE {_ident(role)} SET deadlock_timeout = '100ms'")
+        await admin.execute(f"ALTER ROLE {ident(role)} SET deadlock_timeout = '100ms'")
     else:
         log.warning("deadlock_timeout of %s stays at the server's value: only a superuser may set it", role)
 
@@ -105,17 +106,17 @@ async def _ensure_database(admin: asyncpg.Connection, database: str, owner: str)
     if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
         if not await _is_superuser(admin):
             # Since PostgreSQL 16 the creator of a role may not act for it until it grants itself the role.
-            await admin.execute(f"GRANT {_ident(owner)} TO CURRENT_USER")
+            await admin.execute(f"GRANT {ident(owner)} TO CURRENT_USER")
         with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-            await admin.execute(f"CREATE DATABASE {_ident(database)} OWNER {_ident(owner)}")
+            await admin.execute(f"CREATE DATABASE {ident(database)} OWNER {ident(owner)}")
 
 
 async def _grant(owner_url: str, app: str) -> None:
     """As the owner: extension, and the way in for the app role; what it may do with a table, its migration says."""
-    role = _ident(app)
+    role = ident(app)
     connection = await asyncpg.connect(owner_url)
     try:
-        database = _ident(await connection.fetchval("SELECT current_database()"))
+        database = ident(await connection.fetchval("SELECT current_database()"))
         await connection.execute(
             f"""
             CREATE EXTENSION IF NOT EXISTS btree_gist;

@@ -19,6 +19,7 @@ _FILTERS = {
     "checkout.session": ("customer", "payment_intent", "status"),
     "payment_intent": ("customer",),
     "refund": ("charge", "payment_intent"),
+    "dispute": ("charge", "payment_intent"),
     "event": ("type",),
 }
 _PAGING = frozenset({"created", "ending_before", "expand", "limit", "starting_after"})

@@ -31,6 +31,7 @@ _MODULES = {
     "RefundCreateParams": "_refund_create_params",
     "RefundListParams": "_refund_list_params",
     "RefundRetrieveParams": "_refund_retrieve_params",
+    "DisputeListParams": "_dispute_list_params",
     "DisputeRetrieveParams": "_dispute_retrieve_params",
     "EventListParams": "_event_list_params",
     "EventRetrieveParams": "_event_retrieve_params",

@@ -82,9 +82,9 @@ class Store:
         self.state, self.last_seq, self._last_hash = state, event.seq, event.hash
         return event
 
-    def save(self, state: State, *, acked_seq: int) -> None:
-        """Store what a sync brought; events up to `acked_seq` are known to access."""
-        acked_seq = min(max(acked_seq, self.acked_seq), self.last_seq)
+    def save(self, state: State, *, acked_seq: int, goes_back: bool = False) -> None:
+        """Store what a sync brought; events up to `acked_seq` are known to access, which `goes_back` after a restore."""
+        acked_seq = min(acked_seq if goes_back else max(acked_seq, self.acked_seq), self.last_seq)
         with self._transaction():
             self._put(**_meta_of(state), acked_seq=str(acked_seq))
             self._db.execute("DELETE FROM denied")

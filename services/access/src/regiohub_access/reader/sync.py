@@ -76,7 +76,10 @@ class Syncer:
             commands_version=COMMANDS_VERSION,
         )
         response = await self._exchange(request)
-        store.save(synced(store.state, response, self._clock()), acked_seq=_acked(request, response))
+        # Access was restored from a backup: what it has lost of our events, it gets again.
+        begins_anew = 0 < store.state.epoch < response.epoch
+        state = synced(store.state, response, self._clock())
+        store.save(state, acked_seq=_acked(request, response), goes_back=begins_anew)
         self._pins_told = pins
         self.commands.arrive(response.commands.items, response.server_time)
         self.last_error = None

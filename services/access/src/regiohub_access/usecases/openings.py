@@ -94,9 +94,18 @@ async def _note(session: AsyncSession, grant: Grant, at: datetime) -> None:
     first = first_opening(grant.first_opened_at, at)
     if first is None:
         return
-    grant.first_opened_at, grant.opened_version = first, grant.opened_version + 1
+    grant.first_opened_at = first
+    await tell_opening(session, grant)
+
+
+async def tell_opening(session: AsyncSession, grant: Grant) -> None:
+    """Tell booking when a grant first opened a door; the grant is locked and has opened one."""
+    if grant.first_opened_at is None:
+        return
+    grant.opened_version += 1
     session.add(grant)
     fact = DoorOpened(
-        grant_id=grant.id, booking_id=grant.booking_id, version=grant.opened_version, first_opened_at=first
-    )
+        grant_id=grant.id, booking_id=grant.booking_id, version=grant.opened_version,
+        first_opened_at=grant.first_opened_at,
+    )  # fmt: skip
     await emit(session, fact, now=clock.real_now())

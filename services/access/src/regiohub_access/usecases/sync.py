@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,6 +28,8 @@ _POLL_S = 0.5
 _LATE = timedelta(minutes=1)
 MAX_RESTORES = 16
 """A reader's epoch may be so far ahead of ours: as many restores as may lie between a backup and today."""
+FIRST_RESTORE = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+"""A restore by our tool takes its own time in seconds as epoch; there was none before this."""
 
 MAX_COMMANDS_VERSION = 1000
 """What a reader may claim to understand, so that the number fits its column."""
@@ -133,7 +135,8 @@ def _remember(reader: Reader, request: wire.SyncRequest, new: Sequence[wire.Even
 async def _lead_restored(session: AsyncSession, slug: str, have: wire.Have) -> None:
     """Raise the epoch if the reader holds higher numbers than we gave: our database was restored from a backup."""
     hub = await places.get_hub(session, slug)
-    if have.epoch > hub.epoch + MAX_RESTORES:
+    is_of_a_restore = FIRST_RESTORE <= have.epoch <= clock.real_now().timestamp()
+    if have.epoch > hub.epoch + MAX_RESTORES and not is_of_a_restore:
         # No restore explains it, and following it would use up the numbers.
         _log.warning("epoch_far_ahead", hub=slug, reported=have.epoch, own=hub.epoch)
         return

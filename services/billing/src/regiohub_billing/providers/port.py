@@ -37,6 +37,8 @@ class Checkout:
     provider_payment_id: str
     received: Received
     expires_at: datetime
+    operator: str = ""
+    """Whose money it is, from the metadata; empty on pages from before that stood there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class RefundSeen:
     amount_cents: int
     currency: str
     failure: str
+    payment_id: str = ""
+    """Our payment's id from the metadata; empty if it was not made by us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,15 @@ class Provider(Protocol):
 
     async def find_checkout(self, payment_id: str, since: datetime) -> Checkout | None:
         """Look for our id among the pages made since then."""
+
+    async def list_checkouts(self, since: datetime) -> list[Checkout]:
+        """Return the pages made since then that name a payment of ours, oldest first: the provider's own books."""
+
+    async def list_refunds(self, since: datetime) -> list[RefundSeen]:
+        """Return the refunds made since then, whoever made them, oldest first."""
+
+    async def list_disputes(self, since: datetime) -> list[DisputeSeen]:
+        """Return the disputes opened since then, oldest first."""
 
     async def create_refund(self, request: dict[str, Any], key: str) -> RefundSeen:
         """Give money back."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import httpx
 import stripe
+from stripe.params import DisputeListParamsCreated, RefundListParamsCreated
 from stripe.params.checkout import SessionListParamsCreated
 
 from regiohub_billing.domain.payment import PaymentStatus, Received, RefundStatus
@@ -120,6 +121,30 @@ class StripeProvider:
                     return await self.get_checkout(found.id)
         return None
 
+    async def list_checkouts(self, since: datetime) -> list[Checkout]:
+        """See port."""
+        created: SessionListParamsCreated = {"gte": int(since.timestamp())}
+        async with self._errors():
+            page = await self._client.v1.checkout.sessions.list_async({"created": created, "limit": 100})
+            found = [_checkout(each) async for each in page.auto_paging_iter()]
+        return [seen for seen in reversed(found) if seen.received.payment_id]
+
+    async def list_refunds(self, since: datetime) -> list[RefundSeen]:
+        """See port."""
+        created: RefundListParamsCreated = {"gte": int(since.timestamp())}
+        async with self._errors():
+            page = await self._client.v1.refunds.list_async({"created": created, "limit": 100})
+            found = [_refund(each) async for each in page.auto_paging_iter()]
+        return found[::-1]
+
+    async def list_disputes(self, since: datetime) -> list[DisputeSeen]:
+        """See port."""
+        created: DisputeListParamsCreated = {"gte": int(since.timestamp())}
+        async with self._errors():
+            page = await self._client.v1.disputes.list_async({"created": created, "limit": 100})
+            found = [_dispute(each) async for each in page.auto_paging_iter()]
+        return found[::-1]
+
     async def create_refund(self, request: dict[str, Any], key: str) -> RefundSeen:
         """See port."""
         async with self._errors():
@@ -227,6 +252,7 @@ def _checkout(session: stripe.checkout.Session) -> Checkout:
             livemode=bool(session.livemode),
         ),
         expires_at=datetime.fromtimestamp(session.expires_at, UTC),
+        operator=_metadata(session, "operator"),
     )
 
 
@@ -249,6 +275,7 @@ def _refund(refund: stripe.Refund) -> RefundSeen:
         amount_cents=refund.amount,
         currency=refund.currency.upper(),
         failure=getattr(refund, "failure_reason", None) or "",
+        payment_id=_metadata(refund, "payment_id"),
     )
 
 

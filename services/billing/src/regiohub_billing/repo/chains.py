@@ -38,6 +38,19 @@ async def ends(session: AsyncSession) -> list[End]:
     return [End(row.operator, row.series, row.journal, row.last_number, row.last_hash) for row in rows]
 
 
+_GAPS = text(
+    "SELECT operator, series, first_number, last_number FROM number_gap ORDER BY operator, series, first_number"
+)
+
+
+async def gaps(session: AsyncSession) -> dict[tuple[str, str], dict[int, int]]:
+    """Return the numbers that are left out on record: per operator and series the first and the last of each gap."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for row in (await session.execute(_GAPS)).all():
+        found.setdefault((row.operator, row.series), {})[row.first_number] = row.last_number
+    return found
+
+
 async def documents(session: AsyncSession, end: End, *, after: int, limit: int) -> Sequence[Document]:
     """Return the next documents of a chain, up to its noted end."""
     query = select(Document).where(

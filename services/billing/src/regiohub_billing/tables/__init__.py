@@ -2,11 +2,11 @@
 
 from regiohub_billing.tables.base import Base
 from regiohub_billing.tables.calls import ProviderIntent, StripeEvent
-from regiohub_billing.tables.delivery import Delivery, IdempotencyKey, Inbox, Outbox
+from regiohub_billing.tables.delivery import Delivery, Epoch, IdempotencyKey, Inbox, Outbox
 from regiohub_billing.tables.finance import ClearingItem, ExportBatch, ExportRow
 from regiohub_billing.tables.ledger import Document, DocumentLine, JournalEntry, JournalLine
 from regiohub_billing.tables.money import Charge, Payment, Refund
-from regiohub_billing.tables.sellers import NumberSeries, Seller, TaxRuleRow
+from regiohub_billing.tables.sellers import NumberGap, NumberSeries, Seller, TaxRuleRow
 
 __all__ = [
     "Base",
@@ -15,12 +15,14 @@ __all__ = [
     "Delivery",
     "Document",
     "DocumentLine",
+    "Epoch",
     "ExportBatch",
     "ExportRow",
     "IdempotencyKey",
     "Inbox",
     "JournalEntry",
     "JournalLine",
+    "NumberGap",
     "NumberSeries",
     "Outbox",
     "Payment",

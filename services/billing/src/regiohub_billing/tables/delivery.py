@@ -3,6 +3,7 @@
 from sqlalchemy import Index, text
 
 from regiohub_billing.tables.base import Base
+from regiohub_shared.db.epoch import EpochRow
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 from regiohub_shared.idempotency import IdempotencyRow
@@ -26,3 +27,7 @@ class Inbox(Base, InboxRow, table=True):
 
 class IdempotencyKey(Base, IdempotencyRow, table=True):
     """Stored responses; status 0 marks a request whose provider call is still open."""
+
+
+class Epoch(Base, EpochRow, table=True):
+    """One row per restore from a backup."""

@@ -66,6 +66,7 @@ class ClearingItem(Base, table=True):
         "payment_unmatched",
         "not_invoiced",
         "dispute",
+        "restored",
     )
 
     id: UUID = Field(primary_key=True)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Numeric, Text
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -53,3 +53,18 @@ class NumberSeries(Base, table=True):
     series: str = Field(primary_key=True, sa_type=Text)
     last_number: int = Field(default=0, sa_type=BigInteger)
     last_hash: str = Field(sa_type=Text)
+
+
+class NumberGap(Base, table=True):
+    """Numbers that are left out for good, and why: a restore lost the documents that may bear them outside."""
+
+    __tablename__ = "number_gap"
+    __table_args__ = (CheckConstraint("0 < first_number AND first_number <= last_number", name="order"),)
+
+    operator: str = Field(primary_key=True, sa_type=Text)
+    series: str = Field(primary_key=True, sa_type=Text)
+    first_number: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    last_number: int = Field(sa_type=BigInteger)
+    epoch: int = Field(sa_column_args=(ForeignKey("epoch.number"),))
+    reason: str = Field(sa_type=Text)
+    noted_at: datetime = Field(sa_type=UTC_TIME)

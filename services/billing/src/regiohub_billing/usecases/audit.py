@@ -13,36 +13,50 @@ from regiohub_billing.usecases import ledger
 _PAGE = 500
 Row = tuple[int, str, str, Mapping[str, Any]]
 """Serial, hash of the row before, own hash, content."""
+Gaps = Mapping[int, int]
+"""First and last number of each recorded gap."""
 
 
 async def broken_chains(session: AsyncSession) -> list[dict[str, str | int]]:
-    """Return the first serial that is missing or does not fit of each broken chain; an empty list: all is well."""
+    """Return the first serial that is missing or does not fit of each broken chain; an empty list: all is well.
+
+    A number that a restore left out on record is not missing.
+    """
     broken: list[dict[str, str | int]] = []
+    gaps = await chains.gaps(session)
     for end in await chains.ends(session):
-        serial = await _first_wrong(session, end)
+        serial = await _first_wrong(session, end, gaps.get((end.operator, end.series), {}))
         if serial is not None:
             broken.append({"operator": end.operator, "series": end.series, "serial": serial})
     return broken
 
 
-async def _first_wrong(session: AsyncSession, end: chains.End) -> int | None:
-    serial, previous = 0, GENESIS
+async def _first_wrong(session: AsyncSession, end: chains.End, gaps: Gaps) -> int | None:
+    serial, previous = _over_gaps(0, gaps), GENESIS
     while serial < end.last_number:
         page = await (_entries if end.journal else _documents)(session, end, serial)
         # What was looked at is let go, or ten years of books would pile up in memory.
         session.expunge_all()
-        wrong = _wrong_in(page, serial, previous)
+        wrong = _wrong_in(page, serial, previous, gaps)
         if wrong is not None:
             return wrong
         if not page:
             break
-        serial, previous = page[-1][0], page[-1][2]
+        serial, previous = _over_gaps(page[-1][0], gaps), page[-1][2]
     # A tail that was cut off leaves a chain that fits in itself: the counter knows where it ended.
     return None if (serial, previous) == (end.last_number, end.last_hash) else serial + 1
 
 
-def _wrong_in(page: Sequence[Row], serial: int, previous: str) -> int | None:
-    gap = next((n for n, row in enumerate(page) if row[0] != serial + 1 + n), None)
+def _over_gaps(serial: int, gaps: Gaps) -> int:
+    """Return the last number of the gaps that begin right behind this one, or the number itself."""
+    while serial + 1 in gaps:
+        serial = gaps[serial + 1]
+    return serial
+
+
+def _wrong_in(page: Sequence[Row], serial: int, previous: str, gaps: Gaps) -> int | None:
+    before = [serial, *(_over_gaps(row[0], gaps) for row in page)]
+    gap = next((n for n, row in enumerate(page) if row[0] != before[n] + 1), None)
     unfit = first_break([row[1:] for row in page], previous)
     found = [n for n in (gap, unfit) if n is not None]
     return page[min(found)][0] if found else None

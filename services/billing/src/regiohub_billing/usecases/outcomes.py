@@ -46,7 +46,7 @@ async def apply_checkout(session: AsyncSession, payment: Payment, seen: Checkout
         payment.paid_cents, payment.paid_at = payment.amount_cents, now
         await session.flush()
         await ledger.post_payment(session, payment, now=now)
-        await _tell_booking(session, payment)
+        await tell_booking(session, payment)
         await settle(session, booking_id=payment.booking_id, now=now)
     await session.flush()
 
@@ -159,7 +159,7 @@ async def _refund_moved(
         payment.refunded_cents += refund.amount_cents
         await session.flush()
         await ledger.post_refund(session, payment, refund, now=now)
-        await _tell_booking(session, payment)
+        await tell_booking(session, payment)
     elif refund.status == RefundStatus.FAILED:
         refund.failure = why[:300]
         item = clearing(
@@ -171,7 +171,7 @@ async def _refund_moved(
             payment.refunded_cents -= refund.amount_cents
             await session.flush()
             await ledger.post_refund_failed(session, payment, refund, now=now)
-            await _tell_booking(session, payment)
+            await tell_booking(session, payment)
 
 
 async def note_unknown_refund(
@@ -206,7 +206,10 @@ async def note_dispute(session: AsyncSession, payment: Payment | None, seen: Dis
     await session.flush()
 
 
-async def _tell_booking(session: AsyncSession, payment: Payment) -> None:
+async def tell_booking(session: AsyncSession, payment: Payment) -> None:
+    """Tell booking the payment's cumulative state; of a booking that a restore has lost nobody needs to hear."""
+    if await repo.find_charge(session, payment.booking_id) is None:
+        return
     payment.version += 1
     fact = PaymentChanged(
         payment_id=payment.id, booking_id=payment.booking_id, sub=payment.sub, operator=payment.operator,

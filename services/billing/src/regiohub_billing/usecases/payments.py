@@ -248,7 +248,8 @@ def _real_hold_end(charge: Charge, now: datetime) -> datetime:
 
 
 def _checkout_request(returns: Returns, charge: Charge, payment: Payment, order: Order) -> dict[str, Any]:
-    ids = {"payment_id": str(payment.id), "booking_id": str(charge.booking_id)}
+    # A restore finds by these whose payment it was, should our own books have lost it.
+    ids = {"payment_id": str(payment.id), "booking_id": str(charge.booking_id), "operator": charge.operator}
     expires_at = payment.expires_at or real_now()
     return {
         "mode": "payment",

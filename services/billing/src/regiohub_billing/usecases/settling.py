@@ -76,6 +76,7 @@ async def settle(session: AsyncSession, *, booking_id: UUID, now: datetime) -> N
     """Do every step that is due for a booking's payments; what cannot be done yet is noted and tried again."""
     charge = await repo.lock_charge(session, booking_id)
     if charge is None:
+        await _give_back_unknown(session, booking_id)
         return
     problem = ""
     for payment in await repo.lock_payments(session, booking_id):
@@ -87,6 +88,13 @@ async def settle(session: AsyncSession, *, booking_id: UUID, now: datetime) -> N
     if problem != charge.problem:
         await _note_problem(session, charge, problem, now=now)
     await session.flush()
+
+
+async def _give_back_unknown(session: AsyncSession, booking_id: UUID) -> None:
+    """Give back what was paid for a booking that nobody has: only a restore can have lost it."""
+    for payment in await repo.lock_payments(session, booking_id):
+        if payment.paid_cents:
+            await _refund(session, payment, payment.paid_cents, reason="lost_slot", document_id=None)
 
 
 async def _settle_payment(session: AsyncSession, charge: Charge, payment: Payment, *, now: datetime) -> None:

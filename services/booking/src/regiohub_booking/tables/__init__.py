@@ -2,7 +2,7 @@
 
 from regiohub_booking.tables.base import Base
 from regiohub_booking.tables.bookings import Booking, Line, MailJob, Occupancy, PaymentVerdict
-from regiohub_booking.tables.delivery import Delivery, IdempotencyKey, Inbox, Outbox
+from regiohub_booking.tables.delivery import Delivery, Epoch, IdempotencyKey, Inbox, Outbox
 from regiohub_booking.tables.members import CalendarFeed, Member
 from regiohub_booking.tables.places import Closure, Hub, OpeningHours, Operator, Resource, ResourcePart
 
@@ -12,6 +12,7 @@ __all__ = [
     "CalendarFeed",
     "Closure",
     "Delivery",
+    "Epoch",
     "Hub",
     "IdempotencyKey",
     "Inbox",

@@ -1,8 +1,9 @@
-"""Facts on their way, and answers of earlier requests."""
+"""Facts on their way, the epoch that their versions are in, and answers of earlier requests."""
 
 from sqlalchemy import Index, text
 
 from regiohub_booking.tables.base import Base
+from regiohub_shared.db.epoch import EpochRow
 from regiohub_shared.events.inbox import InboxRow
 from regiohub_shared.events.outbox import OutboxDelivery, OutboxRow
 from regiohub_shared.idempotency import IdempotencyRow
@@ -31,3 +32,7 @@ class IdempotencyKey(Base, IdempotencyRow, table=True):
     """Responses of earlier POSTs."""
 
     __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
+
+
+class Epoch(Base, EpochRow, table=True):
+    """One row per restore from a backup."""
