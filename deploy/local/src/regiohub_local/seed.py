@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,10 +27,10 @@ class SeedError(RuntimeError):
     """A service refused the demo region."""
 
 
-async def run(house: House) -> None:
+async def run(house: House, hubs: Sequence[DemoHub] = HUBS) -> None:
     """Put operators, hubs, resources, doors, readers and sellers."""
     async with county(house) as api:
-        for hub in HUBS:
+        for hub in hubs:
             await _put_hub(api, hub)
 
 
