@@ -69,7 +69,8 @@ class Caller:
 
         async def once() -> httpx.Response | None:
             answer = await self.person.request(method, path, headers=headers, **more)
-            self._oracle.answers[str(answer.status_code)] += 1
+            where = f" {method} {path.split('/')[2]}" if answer.status_code == 500 else ""
+            self._oracle.answers[f"{answer.status_code}{where}"] += 1
             if answer.status_code == 401:
                 await self._login_anew()
                 return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Literal, cast
 
 Weather = Literal["clear", "cut", "slow", "mute", "hang"]
@@ -41,7 +43,7 @@ class Link:
     def reset(self) -> None:
         """Break what is open."""
         for writer in list(self.writers):
-            writer.transport.abort()
+            _reset(writer)
 
     async def close(self) -> None:
         """Stop to listen and break what is open."""
@@ -66,7 +68,10 @@ class Link:
         else:
             await self._both((reader, far_writer), (far_reader, writer))
         finally:
-            writer.transport.abort() if self.weather == "cut" else writer.close()
+            if self.weather == "cut":
+                _reset(writer)
+            else:
+                writer.close()
 
     async def _both(
         self,
@@ -98,6 +103,14 @@ class Link:
     async def _still(self) -> None:
         while self.weather == "hang":  # noqa: ASYNC110 - other spells come and go meanwhile; one look a tenth is cheap
             await asyncio.sleep(_HANG_STEP_S)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset instead of a farewell, as a broken line does."""
+    with suppress(OSError):
+        socket = writer.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class Links:
