@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -17,6 +17,7 @@ from regiohub_local.chaos.links import Links
 from regiohub_local.plan import House, Program
 
 _UP_S = 240
+_PATIENCE_S = 60.0
 _REPEAT = """
 UPDATE outbox_delivery SET delivered_at = NULL, leased_until = NULL, next_at = now() + random() * interval '4 s'
 WHERE (outbox_id, subscriber) IN (SELECT outbox_id, subscriber FROM outbox_delivery WHERE delivered_at IS NOT NULL
@@ -31,6 +32,13 @@ WHERE delivered_at IS NULL AND dead_at IS NULL AND leased_until IS NULL ORDER BY
 """What back-off does to one fact and not to the next."""
 
 
+async def _until(at: float, clock: Callable[[], float]) -> None:
+    """Wait for a moment of the plan; a house in which nothing moves for a minute is broken on nevertheless."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while clock() < at and time.monotonic() < deadline:  # noqa: ASYNC110 - it waits for time, too
+        await asyncio.sleep(0.05)
+
+
 class Breaker:
     """Breaks one house; `kills` counts processes that were alive and died, `done` all other faults by what they were."""
 
@@ -41,12 +49,11 @@ class Breaker:
         self.kills: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
 
-    async def run(self, faults: Sequence[Fault]) -> None:
-        """Follow the plan; returns when everything is whole again."""
-        began = time.monotonic()
+    async def run(self, faults: Sequence[Fault], clock: Callable[[], float]) -> None:
+        """Follow the plan by `clock`, seconds of the plan that are over; returns when everything is whole again."""
         async with asyncio.TaskGroup() as group:
             for fault in faults:
-                await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+                await _until(fault.at, clock)
                 group.create_task(self._do(fault))
         await self.mend()
 

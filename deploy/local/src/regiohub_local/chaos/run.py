@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,9 +86,22 @@ async def _play(rules: Rules, house: House, links: Links, programs: dict[str, Pr
 async def _break(breaker: Breaker, work: members.Work, rules: Rules) -> None:
     await work.has_begun.wait()
     if rules.kills:
-        await breaker.run(faults.plan(rules.seed, rules.seconds, rules.kills))
+        await breaker.run(faults.plan(rules.seed, rules.seconds, rules.kills), _clock(work, rules.seconds))
     print("The faults are over", flush=True)
     work.is_over.set()
+
+
+def _clock(work: members.Work, seconds: float) -> Callable[[], float]:
+    """Seconds of the plan: real ones, but never further than the share of bookings that are made.
+
+    A slow machine is not killed to a standstill, and the last booking meets the last fault.
+    """
+    began = time.monotonic()
+
+    def clock() -> float:
+        return min(time.monotonic() - began, seconds * len(work.oracle.bookings) / work.wanted)
+
+    return clock
 
 
 async def _judge(house: House, oracle: Oracle, breaker: Breaker) -> report.Outcome:
