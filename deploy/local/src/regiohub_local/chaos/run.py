@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -19,6 +20,7 @@ from regiohub_local.chaos.seen import Sight
 from regiohub_local.chaos.wiring import rewire
 from regiohub_local.plan import House, Program
 
+_FOREIGN = ("ADMIN_DATABASE_URL", "REGIOHUB_KEYCLOAK_URL", "STRIPE_API_KEY", "REGIOHUB_NOW")
 _REST_S = 420
 """A relay that was refused for long asks again after five minutes at the latest."""
 
@@ -37,6 +39,8 @@ class Rules:
 
 def main(rules: Rules) -> int:
     """Run in a folder of its own with free ports; a run that fails leaves the folder with its logs behind."""
+    if foreign := [name for name in _FOREIGN if name in os.environ]:
+        raise supervise.StartError(f"chaos kills only what is its own: unset {', '.join(foreign)}")
     folder = Path(tempfile.mkdtemp(prefix="regiohub-chaos-"))
     print(f"Chaos with seed {rules.seed}: {rules.bookings} bookings, {rules.seconds:.0f} s of faults", flush=True)
     is_whole = False
