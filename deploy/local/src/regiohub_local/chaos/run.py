@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from regiohub_local import postgres, processes, supervise
 from regiohub_local.chaos import checks, faults, members, region, report
 from regiohub_local.chaos.breaking import Breaker
@@ -120,7 +122,10 @@ async def _rest(sight: Sight) -> list[str]:
     """Wait until nothing is under way, twice in a row; return what still is after _REST_S."""
     deadline, quiet, unrest = time.monotonic() + _REST_S, 0, ["nobody has looked"]
     while time.monotonic() < deadline and quiet < 3:
-        unrest = await sight.unrest()
+        try:
+            unrest = await sight.unrest()
+        except (OSError, httpx.HTTPError) as error:
+            unrest = [f"nobody could look: {error!r}"]
         quiet = 0 if unrest else quiet + 1
         await asyncio.sleep(1)
     return unrest
