@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("demo", _module("demo"), "play the whole story, then stop")
     chaos = add("chaos", _chaos, "book while everything breaks, then check every promise at rest")
     chaos.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - printed, to repeat a run
-    chaos.add_argument("--seconds", type=float, default=900, help="how long faults go on")
+    chaos.add_argument("--seconds", type=float, default=600, help="how long faults go on at least")
     chaos.add_argument("--bookings", type=int, default=1000, help="how many at least")
     chaos.add_argument("--kills", type=int, default=16, help="of each program; 0: no faults at all")
     add("screenshots", _module("screenshots"), "take every page as a picture")

@@ -80,8 +80,8 @@ async def _play(rules: Rules, house: House, links: Links, programs: dict[str, Pr
     names = await region.furnish(house, rules.members)
     breaker = Breaker(house, links, programs)
     work = members.Work(house, Oracle(house.state_dir / "members.jsonl"), region.offers(), rules.bookings)
-    # As many bookings as are wanted, spread over the time of the faults.
-    pause_s = 0.5 * rules.seconds * rules.members * rules.hands / max(rules.bookings, 1) / 4
+    # An eighth of what would spread the bookings evenly over the time of the faults: the rest goes by in waiting.
+    pause_s = rules.seconds * rules.members * rules.hands / rules.bookings / 8
     async with asyncio.TaskGroup() as group:
         group.create_task(members.work(work, names, rules.seed, hands=rules.hands, pause_s=pause_s))
         group.create_task(_break(breaker, work, rules))
