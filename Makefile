@@ -53,7 +53,7 @@ doctor: $(VENV)/.ready ## Examine every database, compare them with each other a
 	@$(PY) -m regiohub_local doctor
 
 ##@ Prove
-.PHONY: test unit service contract identity browser e2e screenshots
+.PHONY: test unit service contract identity browser e2e chaos screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(T)
@@ -67,6 +67,8 @@ browser: $(VENV)/.ready $(VENDOR)/.ready ## Pages in a real Chromium
 	@$(PYTEST) tests/browser $(T)
 e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house
 	@$(PYTEST) tests/e2e $(T)
+chaos: $(VENV)/.ready $(VENDOR)/.ready ## 1,000 bookings while everything is killed and cut; SEED=… repeats a run, T="--bookings 200" is shorter
+	@$(PY) -m regiohub_local chaos $(if $(SEED),--seed $(SEED)) $(T)
 
 screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × language as a picture, into .run/screenshots
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots

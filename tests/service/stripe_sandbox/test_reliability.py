@@ -115,6 +115,21 @@ async def test_switches_duplicate_hold_and_drop(http, client, receiver: Receiver
     assert (await http.post("/sandbox/switches", json={"webhooks": "explode"})).status_code == 400
 
 
+async def test_shuffled_webhooks_all_arrive_and_lose_their_order(http, client, receiver: Receiver):
+    await http.post("/sandbox/switches", json={"webhooks": "shuffle"})
+    sent = []
+    for _ in range(9):
+        session = await client.v1.checkout.sessions.create_async(a_session())
+        await client.v1.checkout.sessions.expire_async(session.id)
+        sent.append(session.id)
+
+    await eventually(lambda: len(receiver.calls) == len(sent), within_s=20)
+
+    heard = [event.data.object["id"] for event in receiver.events(client)]
+    assert sorted(heard) == sorted(sent)
+    assert heard != sent
+
+
 async def work(
     client: stripe.StripeClient, kept: dict[str, tuple[str, str]], http: httpx.AsyncClient, tag: str
 ) -> None:

@@ -126,6 +126,18 @@ def test_the_dead_come_back_and_the_ended_do_not(state):
     assert processes.restart_dead(state, {}) == []
 
 
+def test_the_killed_stay_in_the_record_and_come_back_alone(state):
+    one, other = (processes.spawn(state, name, SLEEP, {}) for name in ("one", "other"))
+
+    assert processes.kill(state, "one")
+    time.sleep(0.2)
+
+    assert not processes.is_alive(one)
+    assert not processes.kill(state, "one")
+    assert processes.restart_dead(state, {"one": True, "other": False}) == ["one"]
+    assert processes.find(state, "other") == other
+
+
 def test_shifted_time_goes_on_over_a_restart(state):
     show = [sys.executable, "-c", "import os, time; print(os.environ['REGIOHUB_NOW'], flush=True); time.sleep(0.2)"]
     processes.spawn(state, "clock", show, {"REGIOHUB_NOW": "2026-11-25T09:00:00+01:00"})

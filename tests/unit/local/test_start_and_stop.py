@@ -26,7 +26,7 @@ def test_a_start_waits_for_the_end_of_a_stop_and_says_so(house, tmp_path):
         order.append("stopped")
 
     house.setattr(processes, "end", slow)
-    house.setattr(supervise, "_start", lambda state_dir, prefer, say: order.append("started"))
+    house.setattr(supervise, "_start", lambda state_dir, prefer, say, rewire: order.append("started"))
     stop = threading.Thread(target=supervise.stop, args=(tmp_path,))
     stop.start()
     assert begun.wait(20)
@@ -39,7 +39,7 @@ def test_a_start_waits_for_the_end_of_a_stop_and_says_so(house, tmp_path):
 
 
 def test_a_start_that_a_stop_ended_says_so(house, tmp_path):
-    def interrupted(state_dir, prefer, say):
+    def interrupted(state_dir, prefer, say, rewire):
         supervise.stop(tmp_path)
         raise StartError("mail ended while starting: it said nothing")
 
@@ -50,7 +50,7 @@ def test_a_start_that_a_stop_ended_says_so(house, tmp_path):
 
 
 def test_a_start_that_failed_by_itself_names_its_own_reason(house, tmp_path):
-    def broken(state_dir, prefer, say):
+    def broken(state_dir, prefer, say, rewire):
         raise StartError("mail ended while starting: it said nothing")
 
     supervise.stop(tmp_path)

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import os
+import random
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -55,6 +56,12 @@ def _module(name: str) -> Callable[[argparse.Namespace], int]:
         return int(importlib.import_module(f"regiohub_local.{name}").main(options.state) or 0)
 
     return command
+
+
+def _chaos(options: argparse.Namespace) -> int:
+    chaos = importlib.import_module("regiohub_local.chaos.run")
+    rules = chaos.Rules(options.seed, options.seconds, options.bookings, options.kills)
+    return int(chaos.main(rules))
 
 
 def _seed(options: argparse.Namespace) -> int:
@@ -112,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     add("stop", _stop, "end everything of the state folder")
     add("status", _status, "list the programs")
     add("demo", _module("demo"), "play the whole story, then stop")
+    chaos = add("chaos", _chaos, "book while everything breaks, then check every promise at rest")
+    chaos.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - printed, to repeat a run
+    chaos.add_argument("--seconds", type=float, default=600, help="how long faults go on at least")
+    chaos.add_argument("--bookings", type=int, default=1000, help="how many at least")
+    chaos.add_argument("--kills", type=int, default=16, help="of each program; 0: no faults at all")
     add("screenshots", _module("screenshots"), "take every page as a picture")
     add("seed", _seed, "put the demo region into the running house")
     add("realm", _realm, "write the realm with its secrets, for a Keycloak of your own")

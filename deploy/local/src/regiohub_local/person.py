@@ -24,12 +24,16 @@ class Person:
 
     async def __aenter__(self) -> Self:
         await self.browser.__aenter__()
+        await self.login()
+        return self
+
+    async def login(self) -> None:
+        """Log in; raises :class:`Refused` if that did not work."""
         page = await self.browser.get(f"{self._house.origin}/auth/login")
         page = await self.browser.fill_login(page, self.username, self._house.secrets["RH_DEMO_PASSWORD"])
         session = await self.get("/auth/session")
         if not session.get("logged_in"):
             raise Refused(f"{self.username} is not logged in (the last page answered {page.status_code})")
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.browser.__aexit__(*_)

@@ -166,6 +166,14 @@ def find(state_dir: Path, name: str) -> Process | None:
     return process if process and is_alive(process) else None
 
 
+def kill(state_dir: Path, name: str) -> bool:
+    """SIGKILL the named process with its whole group, as a crash would; it stays in the record, to be started again."""
+    process = find(state_dir, name)
+    if process is not None:
+        _signal(process, signal.SIGKILL)
+    return process is not None
+
+
 def end(state_dir: Path, *names: str) -> None:
     """End the named processes with their whole groups and forget them; harmless when they are gone."""
     if not names or not state_dir.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,11 +27,11 @@ class SeedError(RuntimeError):
     """The demo region could not be put: a service or Keycloak refused, or is not there."""
 
 
-async def run(house: House) -> None:
+async def run(house: House, hubs: Sequence[DemoHub] = HUBS) -> None:
     """Put operators, hubs, resources, doors, readers and sellers."""
     try:
         async with county(house) as api:
-            for hub in HUBS:
+            for hub in hubs:
                 await _put_hub(api, hub)
     except httpx.TransportError as error:
         raise SeedError(f"no answer at {error.request.url} ({error!r}): `make run` starts the house") from error

@@ -25,6 +25,7 @@ from regiohub_local.plan import House, Program
 
 READY_SECONDS = 90
 Say = Callable[[str], None]
+Rewire = Callable[[House, list[Program]], list[Program]]
 
 
 class StartError(RuntimeError):
@@ -39,15 +40,20 @@ def say(line: str) -> None:
 # ---------------------------------------------------------------- start
 
 
-def start(state_dir: Path, *, prefer: Mapping[str, int] | None = None, say: Say = say) -> House:
-    """Start everything that does not run yet and wait until it is ready; ends what it began when that fails."""
+def start(
+    state_dir: Path, *, prefer: Mapping[str, int] | None = None, say: Say = say, rewire: Rewire | None = None
+) -> House:
+    """Start everything that does not run yet and wait until it is ready; ends what it began when that fails.
+
+    `rewire` may change how the programs reach each other before they start.
+    """
     state_dir = state_dir.resolve()
     _let_stop_end(state_dir, say)
     with processes.locked(state_dir, "run.lock"):
         stops = _stops(state_dir)
         was_running = bool(processes.recorded(state_dir)) and postgres.is_running(state_dir)
         try:
-            return _start(state_dir, prefer, say)
+            return _start(state_dir, prefer, say, rewire)
         except BaseException as error:  # Ctrl-C too: no half of a house stays behind
             if not was_running:
                 _stop(state_dir)
@@ -75,7 +81,7 @@ def unfinished(state_dir: Path) -> Path:
     return state_dir / "restore-unfinished"
 
 
-def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say) -> House:
+def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say, rewire: Rewire | None) -> House:
     if unfinished(state_dir).exists():
         how = unfinished(state_dir).read_text().strip()
         raise StartError(f"a restore was begun and has not ended, so nothing may start: {how}")
@@ -87,6 +93,7 @@ def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say) -> House
         urls = _start_databases(house, say)
         identity.result()
     wanted = plan.programs(house, urls)
+    wanted = rewire(house, wanted) if rewire else wanted
     changed = [program for program in wanted if _start_program(house, program)]
     say(f"Programs: {len(changed)} started, {len(wanted) - len(changed)} were running")
     wait_ready(house, wanted)
@@ -178,14 +185,15 @@ def wait_ready(house: House, wanted: list[Program], seconds: float = READY_SECON
         for program in waiting:
             if processes.find(house.state_dir, program.name) is None:
                 raise StartError(f"{program.name} ended while starting: {_tail(house, program.name)}")
-        waiting = [program for program in waiting if not _is_ready(program)]
+        waiting = [program for program in waiting if not is_ready(program)]
         if waiting and time.monotonic() > deadline:
             name = waiting[0].name
             raise StartError(f"{name} was not ready after {seconds:.0f} s: {_tail(house, name)}")
         time.sleep(0.1)
 
 
-def _is_ready(program: Program) -> bool:
+def is_ready(program: Program) -> bool:
+    """Whether it answers."""
     if not program.port:
         return True
     with suppress(OSError), socket.create_connection(("127.0.0.1", program.port), timeout=2):

@@ -18,6 +18,7 @@ from regiohub_gateway.edge.routes import CALENDARS
 from regiohub_gateway.edge.sessions import Sessions
 from regiohub_gateway.settings import Settings
 from regiohub_gateway.visitor import SessionBusy, Visitor
+from regiohub_shared.db.errors import is_away, sqlstate
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import NotFound, Problem, Unavailable
 from regiohub_shared.web.middleware import request_id
@@ -176,5 +177,8 @@ def _split_language(path: str) -> tuple[str, str]:
 def _as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
+    if is_away(error) or isinstance(error, OSError):
+        _log.warning("database_busy", sqlstate=sqlstate(error), error=type(error).__name__)
+        return Unavailable()
     _log.error("unexpected_error", exc_info=error)
-    return Unavailable() if isinstance(error, (OSError, TimeoutError)) else Problem()
+    return Problem()

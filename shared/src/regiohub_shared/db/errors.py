@@ -52,6 +52,11 @@ def is_connection_error(error: BaseException) -> bool:
     )
 
 
+def is_away(error: BaseException) -> bool:
+    """Say whether the database is busy, starting or out of reach: the same request may succeed in a moment."""
+    return sqlstate(error) in BUSY or is_connection_error(error)
+
+
 def is_database_error(error: BaseException) -> bool:
     """Say whether a driver raised it, or something that a driver raised is behind it."""
     kinds = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)

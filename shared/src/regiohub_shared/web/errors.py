@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from regiohub_shared.db.errors import BUSY, RETRY, describe, is_bad_value, is_connection_error, sqlstate
+from regiohub_shared.db.errors import RETRY, describe, is_away, is_bad_value, sqlstate
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Malformed, MethodNotAllowed, NotFound, Problem, Unavailable
 
@@ -103,7 +103,7 @@ async def _on_database(_request: Request, error: Exception) -> Response:
         raise error  # RetrySerialization, outside of us, runs the request again.
     if is_bad_value(error):
         return render(Malformed("A value cannot be stored: text with a NUL, or a number out of range."))
-    if code in BUSY or is_connection_error(error):
+    if is_away(error):
         _log.warning("database_busy", sqlstate=code, error=type(error).__name__)
         return render(Unavailable("The database is busy. Please try again."))
     _log.error("database_error", **describe(error))

@@ -8,13 +8,14 @@ because `nobody` cannot read a clone below a private home.
 from regiohub_local.postgres.databases import Urls, drop, provision
 from regiohub_local.postgres.dumps import dump, load, set_aside
 from regiohub_local.postgres.home import PostgresError
-from regiohub_local.postgres.server import Server, binary, is_running, start, stop
+from regiohub_local.postgres.server import Server, binary, crash, is_running, start, stop
 
 __all__ = [
     "PostgresError",
     "Server",
     "Urls",
     "binary",
+    "crash",
     "drop",
     "dump",
     "is_running",

@@ -71,6 +71,15 @@ def stop(state_dir: Path, *, remove: bool = False) -> None:
             (state_dir / "postgres").unlink()
 
 
+def crash(state_dir: Path) -> bool:
+    """End the server of `state_dir` without any farewell: every backend dies where it stands, the log is replayed later."""
+    home = home_of(state_dir)
+    if not _is_running(home):
+        return False
+    run(home, "pg_ctl", "stop", "-D", str(home.data), "-w", "-t", "20", "-s", "-m", "immediate", check=False)
+    return not _is_running(home)
+
+
 def is_running(state_dir: Path) -> bool:
     """Whether the embedded server of `state_dir` runs."""
     return _is_running(home_of(state_dir))

@@ -1,5 +1,6 @@
 """What the sandbox does: sessions, payments, refunds and the events they cause, each inside one transaction."""
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,8 @@ from regiohub_shared.clock import real_now
 
 # How long after a payment its balance transaction appears, in seconds.
 _BALANCE_DELAY_S = 0.5
+# Within how many seconds a shuffled event is sent.
+_SHUFFLE_S = 5.0
 
 
 def epoch() -> float:
@@ -48,7 +51,8 @@ class Books:
         )
         self.rows.add(entry)
         for _ in range(copies):
-            self.deliver(entry["id"], delay_s=mode.webhook_delay_s)
+            pause = random.uniform(0, _SHUFFLE_S) if mode.webhooks == "shuffle" else 0  # noqa: S311 - no secret
+            self.deliver(entry["id"], delay_s=mode.webhook_delay_s + pause)
 
     def deliver(self, event_id: str, *, delay_s: float = 0, state: str = "waiting") -> None:
         """Put one delivery of an event on the list; state ``urgent`` ignores the switch ``hold``."""

@@ -18,8 +18,10 @@ class Switches(BaseModel):
         description="succeeded: at once. pending: succeeds after the delay. failed: succeeded first, failed after it",
     )
     refund_delay_s: float = Field(default=2.0, ge=0)
-    webhooks: Literal["send", "hold", "duplicate", "drop"] = Field(
-        default="send", description="hold: keep back until switched to send. duplicate: twice. drop: lost for good"
+    webhooks: Literal["send", "hold", "duplicate", "shuffle", "drop"] = Field(
+        default="send",
+        description="hold: keep back until switched to send. duplicate: twice. shuffle: each after another pause, so that "
+        "none keeps its place. drop: lost for good",
     )
     webhook_delay_s: float = Field(default=0.0, ge=0)
     response_delay_s: float = Field(default=0.0, ge=0, description="each POST waits while its key is in flight")
