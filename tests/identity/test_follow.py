@@ -31,6 +31,18 @@ async def test_moved_origin_secret_and_mail_server_follow(keycloak: Identity):
     assert await keycloak.service_token("regiohub-booking", "RH_BOOKING_SECRET")
 
 
+async def test_a_house_from_before_passkeys_gets_their_policy(keycloak: Identity):
+    """Else its members could make a passkey that logs nobody in."""
+    before = {"webAuthnPolicyPasswordlessPasskeysEnabled": False}
+    before |= {"webAuthnPolicyPasswordlessUserVerificationRequirement": "not specified"}
+    with keycloak.admin() as admin:
+        admin.put("", json=before).raise_for_status()
+        assert await launcher.follow(keycloak.keycloak, keycloak.env) == 2
+        now = admin.get("").json()
+    assert now["webAuthnPolicyPasswordlessPasskeysEnabled"] is True
+    assert now["webAuthnPolicyPasswordlessUserVerificationRequirement"] == "required"
+
+
 async def test_a_wrong_administrator_is_named(keycloak: Identity):
     other = launcher.Keycloak(keycloak.keycloak.origin, keycloak.issuer, launcher.ADMIN, "wrong")
     with pytest.raises(launcher.KeycloakError, match="administrator cannot log in"):

@@ -15,9 +15,11 @@ from regiohub_access.reader.decide import PinTyped, decide
 from regiohub_access.reader.state import State, synced
 from regiohub_access.reader.wire import MAX_DRIFT
 from regiohub_access.repo import events as event_repo
+from regiohub_access.repo import grants
 from regiohub_access.usecases import chain
 from regiohub_access.usecases.chain import check_chain, check_chains
 from regiohub_shared import clock
+from regiohub_shared.ids import new_id
 from tests.service.access.world import HUB, READER, FakeReader, Phone, World, later, line, make_fact, moment
 from tests.support.tokens import bearer
 
@@ -377,6 +379,20 @@ async def test_a_pin_is_armed_when_the_reader_says_so_and_not_before(world: Worl
     await world.syncs(reader, pins_stored=stored)
     assert (await world.grant_of(fact))["pin_armed_at"] is None
     assert grant["pin"] == (await world.grant_of(fact))["pin"]
+
+
+async def test_a_pin_that_went_while_the_reader_told_of_it_fails_no_sync(world: World):
+    """A cancellation can come between the reading of the table and the writing of who holds what."""
+    _grant, fact = await confirmed(world)
+    reader = FakeReader()
+    stored = tuple(pin.pin_id for pin in (await world.syncs(reader)).pins.entries)
+    [pin] = await world.rows("SELECT grant_id FROM pin")
+    async with world.db.session() as session:
+        await grants.put_armed(session, READER, [pin.grant_id, new_id()], now=clock.now())
+    assert await world.rows("SELECT 1 FROM armed_pin") == []
+
+    await world.syncs(reader, pins_stored=stored)
+    assert (await world.grant_of(fact))["pin_armed_at"] is not None
 
 
 async def test_a_cancelled_booking_takes_its_pin_from_the_table(world: World):

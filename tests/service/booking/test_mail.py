@@ -172,6 +172,25 @@ async def test_no_late_confirmation_follows_the_cancellation(world: World, sink:
     assert await world.value("SELECT count(*) FROM mail_job WHERE sent_at IS NULL") == 0
 
 
+async def test_a_cancellation_waits_while_the_confirmation_hangs_in_another_worker(
+    world: World, sink: tuple[Sink, int]
+) -> None:
+    kept, port = sink
+    booking = (await world.book((FREE, tomorrow(9), tomorrow(10)))).json()
+    at = real_now()
+    async with world.db.session() as session:
+        hanging = await mails.claim(session, now=at, until=at + timedelta(seconds=60))
+    assert hanging is not None
+    await world.post(f"/v1/bookings/{booking['id']}/cancel", by=MEMBER, version=1)
+
+    assert await send_due(world.db, smtp(world, port)) == 0
+    async with world.db.session() as session:
+        await mails.mark_sent(session, hanging["id"], hanging["attempts"], now=real_now())
+    await send_due(world.db, smtp(world, port))
+
+    assert [mail["Subject"].split(":")[0] for mail in kept.mails] == ["Storniert"]
+
+
 async def test_a_dead_confirmation_that_is_sent_again_does_not_follow_the_cancellation(
     world: World, sink: tuple[Sink, int]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Changed origins, secrets and mail settings, carried over to a realm that was imported before."""
+"""Changed origins, secrets, mail settings and passkey policy, carried over to a realm that was imported before."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from regiohub_local.keycloak.names import REALM, Keycloak, KeycloakError
 from regiohub_local.keycloak.realm_file import filled, realm
 
 FOLLOWED = ("secret", "rootUrl", "redirectUris")
+PASSKEYS = "webAuthnPolicyPasswordless"
 
 
 async def follow(keycloak: Keycloak, env: Mapping[str, str], realm_json: Mapping[str, Any] | None = None) -> int:
-    """Bring origins, secrets and mail settings of the running realm to `env`; answers how many things changed.
+    """Bring what the running realm says to `env` and to the committed realm; answers how many things changed.
 
-    Needed when a kept port was taken meanwhile or secrets were made anew: a realm is imported only once.
+    Needed when a kept port was taken meanwhile, secrets were made anew or the house was updated: a realm is
+    imported only once.
     """
     wanted = filled(realm_json or realm(), env)
     async with httpx.AsyncClient(base_url=keycloak.origin, timeout=20, trust_env=False) as http:
         http.headers["Authorization"] = f"Bearer {await admin_token(http, keycloak)}"
         changes = await asyncio.gather(*[_follow_client(http, client) for client in wanted["clients"]])
-        return sum(changes) + await _follow_mail(http, wanted["smtpServer"])
+        return sum(changes) + await _follow_realm(http, wanted)
 
 
 async def admin_token(http: httpx.AsyncClient, keycloak: Keycloak) -> str:
@@ -57,11 +59,12 @@ async def _follow_client(http: httpx.AsyncClient, wanted: Mapping[str, Any]) -> 
     return True
 
 
-async def _follow_mail(http: httpx.AsyncClient, wanted: Mapping[str, Any]) -> bool:
+async def _follow_realm(http: httpx.AsyncClient, wanted: Mapping[str, Any]) -> int:
     now = (await http.get(f"/admin/realms/{REALM}")).raise_for_status().json()
-    if {key: now.get("smtpServer", {}).get(key, "") for key in ("host", "port", "from")} == {
-        key: wanted[key] for key in ("host", "port", "from")
-    }:
-        return False
-    (await http.put(f"/admin/realms/{REALM}", json={"smtpServer": wanted})).raise_for_status()
-    return True
+    changes = {key: value for key, value in wanted.items() if key.startswith(PASSKEYS) and now.get(key) != value}
+    mail = now.get("smtpServer", {})
+    if any(mail.get(key, "") != wanted["smtpServer"][key] for key in ("host", "port", "from")):
+        changes["smtpServer"] = wanted["smtpServer"]
+    if changes:
+        (await http.put(f"/admin/realms/{REALM}", json=changes)).raise_for_status()
+    return len(changes)

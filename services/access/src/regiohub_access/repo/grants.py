@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -166,14 +168,20 @@ async def armed_at(session: AsyncSession, grant: Grant) -> datetime | None:
 
 
 async def put_armed(session: AsyncSession, reader_id: str, grant_ids: Iterable[UUID], *, now: datetime) -> None:
-    """Record that the reader holds the PINs of exactly these grants; known ones keep their time."""
+    """Record that the reader holds the PINs of exactly these grants; known ones keep their time.
+
+    If a cancellation drops one of the PINs meanwhile, nothing new is noted: the reader's next sync tells it again.
+    """
     wanted = list(grant_ids)
     await session.execute(
         delete(ArmedPin).where(col(ArmedPin.reader_id) == reader_id, col(ArmedPin.grant_id).not_in(wanted))
     )
-    if wanted:
-        rows = [{"reader_id": reader_id, "grant_id": grant_id, "armed_at": now} for grant_id in wanted]
-        await session.execute(insert(ArmedPin).values(rows).on_conflict_do_nothing())
+    if not wanted:
+        return
+    rows = [{"reader_id": reader_id, "grant_id": grant_id, "armed_at": now} for grant_id in wanted]
+    with suppress(IntegrityError):
+        async with session.begin_nested():
+            await session.execute(insert(ArmedPin).values(rows).on_conflict_do_nothing())
 
 
 async def list_armed(session: AsyncSession, hub: str) -> dict[tuple[str, UUID], datetime]:

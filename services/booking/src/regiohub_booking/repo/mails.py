@@ -11,6 +11,9 @@ _CLAIM = Statement(
 WITH due AS (
     SELECT id FROM mail_job
     WHERE sent_at IS NULL AND dead_at IS NULL AND next_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
+      AND NOT EXISTS (  -- what another worker is about to say of this booking comes first
+        SELECT 1 FROM mail_job earlier WHERE earlier.booking_id = mail_job.booking_id
+          AND earlier.sequence < mail_job.sequence AND earlier.sent_at IS NULL AND earlier.leased_until > :now)
     ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED),
 claimed AS (
     UPDATE mail_job m SET attempts = m.attempts + 1, leased_until = :until FROM due WHERE m.id = due.id RETURNING m.*)
