@@ -953,7 +953,7 @@ async def test_finance_sees_previews_log_and_cases_and_makes_a_batch(house):
         "ABCD2345",
         "Zahlung",
         'data-label="Ist">4,50',
-        "Summe aller Zeilen",
+        "Summe aller Belege und Zahlungen",
     ):
         assert word in readable
     for word in ('<td class="kern-table__cell">=x</td>', "V Vorsatz (Kopf der Datei)"):

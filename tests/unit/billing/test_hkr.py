@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiohub_billing.domain.document import Item, invoice_lines
-from regiohub_billing.domain.hkr import Booked, Party, Record, cash_sign, claims_first, frame, records
+from regiohub_billing.domain.hkr import (
+    Booked,
+    Party,
+    Record,
+    cash_sign,
+    claims_first,
+    frame,
+    records,
+    unordered,
+    without,
+)
 from regiohub_billing.domain.journal import Accounts, EntryKind
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.render import hkr
@@ -91,6 +101,17 @@ def test_a_free_line_beside_a_paid_one_is_no_order():
     assert (part.record.gross_cents, part.record.tax_code, part.record.order_id) == (3570, "S19", "e-1-1")
     assert (back.record.gross_cents, back.part) == (3570, 1)
     assert part.record.purpose == "Flex-Desk 25.11.2026, Beamer 25.11.2026"
+
+
+def test_what_lacks_its_order_is_left_for_a_later_file_unless_nothing_else_is_there():
+    prepayment = booked(EntryKind.PAYMENT, invoice_number="", document_number="")
+    payment, credit = booked(EntryKind.PAYMENT), booked(EntryKind.CANCELLATION, document_number="S-2026-000001")
+    other = booked(EntryKind.INVOICE, invoice_number="R-2026-000002")
+
+    assert unordered([prepayment, payment, credit, other]) == {"R-2026-000001"}
+    assert unordered([prepayment, payment, credit, other, booked(EntryKind.INVOICE)]) == set()
+    assert without([prepayment, payment, other, credit], {"R-2026-000001"}) == [prepayment, other]
+    assert without([payment, credit], {"R-2026-000001"}) == [payment, credit], "the books never stand still"
 
 
 ENTRIES = st.lists(st.tuples(st.sampled_from(EntryKind), st.sampled_from(["", "R-2026-000001", "R-2026-000002"])))

@@ -71,7 +71,7 @@ async def create_export(
 ) -> ExportPublic:
     """Each entry stands in one batch, ever; the batch never changes. One holds 5000 entries at most.
 
-    `Location` is relative to the address that was asked.
+    Money whose order is beyond them waits for the next batch too. `Location` is relative to the address that was asked.
     """
     check_finance(caller, body.operator)
     wanted = attempt(sub=caller.sub, route=_ROUTE, key=key, body=body.model_dump(mode="json", exclude_none=True))

@@ -4,7 +4,7 @@ Values only; how they are written (columns, encoding) is a profile of ``render/h
 record type carries the direction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -144,6 +144,20 @@ def claims_first(booked: Sequence[Booked]) -> list[Booked]:
         for place, entry in zip(places, entries, strict=True):
             found[place] = entry
     return found
+
+
+def unordered(booked: Sequence[Booked]) -> set[str]:
+    """Return the invoices that some of these entries are about, but whose own entry (the order) is not among them."""
+    ordered = {entry.invoice_number for entry in booked if entry.kind is EntryKind.INVOICE}
+    return {entry.invoice_number for entry in booked if entry.invoice_number} - ordered
+
+
+def without(booked: Sequence[Booked], later: Collection[str]) -> list[Booked]:
+    """Leave out what is about invoices whose order comes in a later file.
+
+    If that is all there is, it stays: a file that never gets made would be worse than money before its order.
+    """
+    return [entry for entry in booked if entry.invoice_number not in later] or list(booked)
 
 
 def records(booked: Sequence[Booked], accounts: Accounts, first_position: int = 2) -> list[Part]:

@@ -1,6 +1,6 @@
 """Sellers, numbers, documents, journal and exports. A seller's row is the lock of its ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.chain import GENESIS
 from regiohub_billing.domain.document import Line
+from regiohub_billing.domain.journal import EntryKind
 from regiohub_billing.domain.tax import TaxRule
 from regiohub_billing.tables import (
     Document,
@@ -186,6 +187,25 @@ async def list_unexported(
         .limit(limit)
     )
     return (await session.exec(query)).all()
+
+
+async def unexported_invoices(
+    session: AsyncSession, operator: str, *, test: bool, numbers: Collection[str]
+) -> set[str]:
+    """Return those of these invoices whose own real or sandbox entry stands in no batch yet."""
+    exported = exists().where(col(ExportRow.entry_id) == col(JournalEntry.id))
+    query = (
+        select(Document.number)
+        .join(JournalEntry, col(JournalEntry.source_id) == col(Document.id))
+        .where(
+            col(Document.operator) == operator,
+            col(Document.number).in_(numbers),
+            col(JournalEntry.kind) == EntryKind.INVOICE.value,
+            col(JournalEntry.test).is_(test),
+            ~exported,
+        )
+    )
+    return set((await session.exec(query)).all())
 
 
 _ANY_EXPORTED = text("SELECT EXISTS (SELECT 1 FROM export_row WHERE entry_id = ANY (CAST(:entries AS uuid[])))")

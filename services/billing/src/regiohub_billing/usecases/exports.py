@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.document import INVOICE, supply_date
-from regiohub_billing.domain.hkr import Booked, Party, claims_first
+from regiohub_billing.domain.hkr import Booked, Party, claims_first, unordered, without
 from regiohub_billing.domain.journal import EntryKind
 from regiohub_billing.render import batch, hkr
 from regiohub_billing.repo import bookings as bookings_repo
@@ -27,7 +27,7 @@ from regiohub_shared.ids import new_id
 from regiohub_shared.problem import Conflict, NotFound
 
 MAX_ENTRIES = 5000
-"""Of one batch; what waits beyond goes into the next."""
+"""Of one batch; what waits beyond goes into the next, and with it the money whose order waits there."""
 _PAGE = 250
 _MAX_NAMED = 20
 _ROUNDS = 3
@@ -93,9 +93,11 @@ async def read(session: AsyncSession, *, operator: str, productive: bool, now: d
     seller = await repo.find_seller(session, operator)
     if seller is None:
         raise NotFound("This operator keeps no books here.")
+    test = not productive
+    waiting = await _ordered(session, operator, await _waiting(session, operator, test=test), test=test)
     order = batch.Order(
-        booked=tuple(claims_first(await _waiting(session, operator, test=not productive))), accounts=seller.accounts,
-        seller=seller.name, profile=seller.hkr_profile, day=supply_date(now), test=not productive, rows=rows,
+        booked=tuple(claims_first(waiting)), accounts=seller.accounts, seller=seller.name, profile=seller.hkr_profile,
+        day=supply_date(now), test=test, rows=rows,
     )  # fmt: skip
     return Draft(operator, seller.version, order, await _blocking(session, operator) if productive else ())
 
@@ -203,6 +205,15 @@ async def _waiting(session: AsyncSession, operator: str, *, test: bool) -> list[
             break
         after = page[-1].serial
     return found
+
+
+async def _ordered(session: AsyncSession, operator: str, found: list[Booked], *, test: bool) -> list[Booked]:
+    """Leave for the next batch what is about an invoice whose own entry waits beyond the cut."""
+    missing = unordered(found)
+    if not missing:
+        return found
+    later = await repo.unexported_invoices(session, operator, test=test, numbers=missing)
+    return without(found, later)
 
 
 async def _blocking(session: AsyncSession, operator: str) -> tuple[str, ...]:
