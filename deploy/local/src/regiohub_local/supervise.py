@@ -51,7 +51,7 @@ def start(
     _let_stop_end(state_dir, say)
     with processes.locked(state_dir, "run.lock"):
         stops = _stops(state_dir)
-        was_running = bool(processes.recorded(state_dir)) and postgres.is_running(state_dir)
+        was_running = _is_up(state_dir)
         try:
             return _start(state_dir, prefer, say, rewire)
         except BaseException as error:  # Ctrl-C too: no half of a house stays behind
@@ -60,6 +60,11 @@ def start(
             if isinstance(error, Exception) and _stops(state_dir) != stops:
                 raise StartError("`stop` ended the house while it was starting") from error
             raise
+
+
+def _is_up(state_dir: Path) -> bool:
+    """Whether a house runs here, by its record: it may have its databases elsewhere, and the supervisor starts last."""
+    return any(processes.find(state_dir, name) for name in ("supervisor", "gateway"))
 
 
 def _let_stop_end(state_dir: Path, say: Say) -> None:
