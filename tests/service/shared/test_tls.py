@@ -20,11 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 
+from regiohub_local import postgres
 from regiohub_local.postgres import Urls
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.db.migrate import run_migrations
 from tests.service.shared.probe import app as probe
+from tests.support.pg import Cluster
 
 TLS_PLEASE = bytes.fromhex("0000000804d2162f")
 
@@ -104,3 +106,19 @@ async def test_a_certificate_of_somebody_else_keeps_every_way_shut(behind: Urls,
                 pass
     finally:
         await db.close()
+
+
+async def test_the_embedded_server_is_met_without_tls_whatever_the_shell_says(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGSSLROOTCERT", "/nowhere/root.crt")
+    words = {f"LOCAL_{role}_PASSWORD": "word" for role in ("OWNER", "APP")}
+    urls = await postgres.provision(cluster.admin_url, "local", words, database="embedded_tls")
+    db = Database(urls.app)
+    try:
+        async with db.session() as session, db.transaction() as connection:
+            assert await session.scalar(text("SELECT 1")) == await connection.fetchval("SELECT 1")
+    finally:
+        await db.close()
+        await postgres.drop(cluster.admin_url, "embedded_tls")

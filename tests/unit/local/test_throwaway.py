@@ -14,6 +14,9 @@ INSTALLATION = {
     "BOOKING_MAIL_HOST": "mail.example",
     "ACCESS_PASS_ISSUER": "county",
     "REGIOHUB_KEYCLOAK_URL": "https://login.example",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/somewhere/root.crt",
+    "PGHOST": "db.example",
     "STRIPE_API_KEY": "not-a-key",
     "STRIPE_WEBHOOK_SECRET": "not-a-secret",
 }
