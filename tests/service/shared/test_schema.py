@@ -13,11 +13,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from regiohub_local import postgres
 from regiohub_local.postgres import Urls
+from regiohub_shared.db.address import make_engine
 from regiohub_shared.db.migrate import run_migrations
 from regiohub_shared.db.rights import RightsMissing
 from tests.support.pg import Cluster, outside_loop
@@ -38,7 +37,7 @@ def _differences(connection: Connection, metadata: MetaData) -> list[str]:
 async def test_tables_are_what_the_migrations_make(cluster: Cluster, member: str) -> None:
     metadata = import_module(f"regiohub_{member}.tables").Base.metadata
     with cluster.database(member) as urls:
-        engine = create_async_engine(make_url(urls.owner).set(drivername="postgresql+asyncpg"))
+        engine = make_engine(urls.owner)
         try:
             async with engine.connect() as connection:
                 found = await connection.run_sync(_differences, metadata)

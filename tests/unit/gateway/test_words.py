@@ -73,6 +73,12 @@ def test_the_pages_do_not_say_that_only_the_login_service_or_the_invoice_has_the
         assert words[-1] in texts.text(language, "pay.buyer_help")
 
 
+@pytest.mark.parametrize(("language", "at"), [("de", "Bei der Buchung"), ("en", "With the booking")])
+def test_the_privacy_page_says_that_the_login_service_keeps_passkeys(language, at):
+    """Keycloak's credential of a passkey: its public key and the label."""
+    assert "passkeys" in texts.text(language, "privacy.what_text").partition(at)[0].lower()
+
+
 def named_problems():
     return {
         match

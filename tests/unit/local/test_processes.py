@@ -166,3 +166,10 @@ def test_nothing_to_end_is_fine(tmp_path):
         ).returncode
         == 0
     )
+
+
+def test_a_child_is_told_the_database_drivers_tls(monkeypatch):
+    tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/somewhere/root.crt"}
+    for name, value in (tls | {"PGPASSWORD": "not-for-children"}).items():
+        monkeypatch.setenv(name, value)
+    assert {name: value for name, value in processes.base_env().items() if name.startswith("PG")} == tls

@@ -1,5 +1,6 @@
 """`run` and `stop` at the same time: one line says what happened."""
 
+import sys
 import threading
 
 import pytest
@@ -58,3 +59,44 @@ def test_a_start_that_failed_by_itself_names_its_own_reason(house, tmp_path):
 
     with pytest.raises(StartError, match="mail ended"):
         supervise.start(tmp_path)
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    """Something that runs, recorded under the asked name."""
+
+    def spawned(name):
+        processes.spawn(tmp_path, name, [sys.executable, "-c", "import time; time.sleep(300)"], {})
+        return tmp_path
+
+    yield spawned
+    processes.end_all(tmp_path)
+    processes.reap()
+
+
+@pytest.mark.parametrize("name", ["supervisor", "gateway"])
+@pytest.mark.parametrize("error", [StartError("no answer"), KeyboardInterrupt()])
+def test_a_failed_start_leaves_the_house_that_runs_without_a_server_of_ours(house, sleeper, name, error):
+    def broken(state_dir, prefer, say, rewire):
+        raise error
+
+    state = sleeper(name)
+    house.setattr(supervise, "_start", broken)
+
+    with pytest.raises(type(error)):
+        supervise.start(state)
+
+    assert processes.find(state, name)
+
+
+def test_a_failed_start_ends_its_half_of_a_house(house, sleeper, tmp_path):
+    def broken(state_dir, prefer, say, rewire):
+        sleeper("mail")
+        raise StartError("no answer")
+
+    house.setattr(supervise, "_start", broken)
+
+    with pytest.raises(StartError, match="no answer"):
+        supervise.start(tmp_path)
+
+    assert processes.marked(tmp_path) == {}

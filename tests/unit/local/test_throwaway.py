@@ -14,6 +14,9 @@ INSTALLATION = {
     "BOOKING_MAIL_HOST": "mail.example",
     "ACCESS_PASS_ISSUER": "county",
     "REGIOHUB_KEYCLOAK_URL": "https://login.example",
+    "PGSSLMODE": "verify-full",
+    "PGSSLROOTCERT": "/somewhere/root.crt",
+    "PGHOST": "db.example",
     "STRIPE_API_KEY": "not-a-key",
     "STRIPE_WEBHOOK_SECRET": "not-a-secret",
 }
@@ -31,6 +34,17 @@ def test_it_forgets_the_installation_and_keeps_the_machine(monkeypatch, tmp_path
     house = plan.make_house(tmp_path / "run", prefer={})
     assert house.has_sandbox
     assert house.keycloak_origin.startswith("http://localhost:")
+
+
+@pytest.mark.parametrize("name", ["STRIPE_API_KEY", "BILLING_STRIPE_API_KEY"])
+def test_either_name_of_a_stripe_key_leaves_the_sandbox_out(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, "not-a-key")
+    house = plan.make_house(tmp_path / "run", prefer={})
+    env = plan.service_env(house, "billing", "postgresql://billing@localhost/billing")
+    assert not house.has_sandbox
+    assert env[name] == "not-a-key"
+    assert "BILLING_STRIPE_API_BASE" not in env
+    assert "GATEWAY_CHECKOUT_ORIGIN" not in plan.service_env(house, "gateway", "postgresql://gateway@localhost/gateway")
 
 
 async def test_seeding_a_house_that_does_not_run_ends_in_one_line(tmp_path):

@@ -88,8 +88,8 @@ class House:
 
     @property
     def has_sandbox(self) -> bool:
-        """With STRIPE_API_KEY set, real Stripe is used instead."""
-        return not os.environ.get("STRIPE_API_KEY")
+        """With a key of one's own, under either of its names, real Stripe is used instead."""
+        return not (os.environ.get("BILLING_STRIPE_API_KEY") or os.environ.get("STRIPE_API_KEY"))
 
     def reader_page(self, hub: str) -> str:
         """The page that stands in for a hub's reader hardware."""

@@ -98,7 +98,10 @@ def log_path(state_dir: Path, name: str) -> Path:
 
 def base_env() -> dict[str, str]:
     """The part of our environment a child may have: no tokens, no foreign settings."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+    kept = (
+        "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+        "PGSSLMODE", "PGSSLROOTCERT",
+    )  # fmt: skip
     return {key: os.environ[key] for key in kept if key in os.environ}
 
 

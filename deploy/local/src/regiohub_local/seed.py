@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,19 +42,32 @@ async def run(house: House, hubs: Sequence[DemoHub] = HUBS) -> None:
 async def county(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """A client with the seed account's token (role county-admin), speaking to the gateway; raises SeedError."""
     async with httpx.AsyncClient(base_url=house.origin, timeout=20, trust_env=False) as api:
-        answer = await api.post(
-            f"{house.issuer}/protocol/openid-connect/token",
-            data={"grant_type": "client_credentials"},
-            auth=("regiohub-seed", house.secrets["RH_SEED_SECRET"]),
-        )
-        if answer.is_client_error:
-            raise SeedError(
-                f"{house.issuer} refuses the demo's client regiohub-seed ({answer.status_code}): "
-                "a Keycloak of your own needs the realm that `make realm` writes. `make stop` ends what is running"
-            )
-        answer.raise_for_status()
-        api.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        api.headers["Authorization"] = f"Bearer {await _token(api, house)}"
         yield api
+
+
+async def _token(api: httpx.AsyncClient, house: House) -> str:
+    """The seed account's; whatever stands in the way of it is a SeedError."""
+    form, auth = {"grant_type": "client_credentials"}, ("regiohub-seed", house.secrets["RH_SEED_SECRET"])
+    try:
+        answer = await api.post(f"{house.issuer}/protocol/openid-connect/token", data=form, auth=auth)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SeedError(f"no answer at {house.issuer} ({error!r}): {_way_out()}") from error
+    if answer.is_client_error:
+        raise SeedError(
+            f"{house.issuer} refuses the demo's client regiohub-seed ({answer.status_code}): "
+            "a Keycloak of your own needs the realm that `make realm` writes. `make stop` ends what is running"
+        )
+    try:
+        return str(answer.raise_for_status().json()["access_token"])
+    except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
+        raise SeedError(f"{house.issuer} gives no token ({answer.status_code}): {_way_out()}") from error
+
+
+def _way_out() -> str:
+    if os.environ.get("REGIOHUB_KEYCLOAK_URL"):
+        return "REGIOHUB_KEYCLOAK_URL names this Keycloak; is it up, and is that its origin?"
+    return "`make run` starts the house"
 
 
 async def _put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def start(
     _let_stop_end(state_dir, say)
     with processes.locked(state_dir, "run.lock"):
         stops = _stops(state_dir)
-        was_running = bool(processes.recorded(state_dir)) and postgres.is_running(state_dir)
+        was_running = _is_up(state_dir)
         try:
             return _start(state_dir, prefer, say, rewire)
         except BaseException as error:  # Ctrl-C too: no half of a house stays behind
@@ -60,6 +60,11 @@ def start(
             if isinstance(error, Exception) and _stops(state_dir) != stops:
                 raise StartError("`stop` ended the house while it was starting") from error
             raise
+
+
+def _is_up(state_dir: Path) -> bool:
+    """Whether a house runs here, by its record: it may have its databases elsewhere, and the supervisor starts last."""
+    return any(processes.find(state_dir, name) for name in ("supervisor", "gateway"))
 
 
 def _let_stop_end(state_dir: Path, say: Say) -> None:
@@ -85,6 +90,7 @@ def _start(state_dir: Path, prefer: Mapping[str, int] | None, say: Say, rewire: 
     if unfinished(state_dir).exists():
         how = unfinished(state_dir).read_text().strip()
         raise StartError(f"a restore was begun and has not ended, so nothing may start: {how}")
+    postgres.check(_own_databases())
     processes.end_strays(state_dir)
     house = plan.make_house(state_dir, prefer=prefer)
     # The sink first: what Keycloak sends must find a server. Keycloak and the databases side by side.
@@ -124,16 +130,28 @@ def _start_databases(house: House, say: Say) -> dict[str, str]:
 
 def databases(house: House) -> dict[str, postgres.Urls]:
     """Start the server and provision; `<NAME>_DATABASE_URL` in the environment replaces one of ours."""
-    needs = [name for name in plan.DATABASES if f"{name.upper()}_DATABASE_URL" not in os.environ]
+    needs = _without_own()
     urls: dict[str, postgres.Urls] = {}
     if needs:
         server = postgres.start(house.state_dir, house.ports["postgres"])
-        urls = {name: asyncio.run(postgres.provision(server.admin_url, name, house.secrets)) for name in needs}
+        with postgres.named("ADMIN_DATABASE_URL" if not server.embedded else "Embedded server", server.admin_url):
+            urls = {name: asyncio.run(postgres.provision(server.admin_url, name, house.secrets)) for name in needs}
     for name in plan.DATABASES:
         app = os.environ.get(f"{name.upper()}_DATABASE_URL") or urls[name].app
         owner = os.environ.get(f"{name.upper()}_MIGRATE_DATABASE_URL") or (urls[name].owner if name in urls else app)
         urls[name] = postgres.Urls(app, owner)
     return urls
+
+
+def _without_own() -> list[str]:
+    return [name for name in plan.DATABASES if f"{name.upper()}_DATABASE_URL" not in os.environ]
+
+
+def _own_databases() -> dict[str, str]:
+    """The addresses that the environment names and the house will use, by their settings."""
+    names = ["ADMIN_DATABASE_URL"] if _without_own() else []
+    names += [f"{name.upper()}_{kind}" for name in plan.DATABASES for kind in ("DATABASE_URL", "MIGRATE_DATABASE_URL")]
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def migrate(house: House, urls: Mapping[str, postgres.Urls]) -> None:

@@ -17,11 +17,14 @@ from regiohub_local import plan, postgres, processes, supervise
 from regiohub_local.plan import House
 
 _FOREIGN = ("ADMIN_DATABASE_URL", "REGIOHUB_KEYCLOAK_URL")
-_PREFIXES = ("STRIPE_", "SANDBOX_", "READER_", *(f"{name.upper()}_" for name in plan.DATABASES))
+_PREFIXES = ("PG", "STRIPE_", "SANDBOX_", "READER_", *(f"{name.upper()}_" for name in plan.DATABASES))
 
 
 def stand_alone() -> None:
-    """Forget what the environment names for an installation: databases, Keycloak, Stripe, settings of programs."""
+    """Forget what the environment names for an installation: databases, Keycloak, Stripe, settings of programs.
+
+    Also what PostgreSQL's drivers read (`PGSSLMODE`, `PGHOST` …).
+    """
     for name in [name for name in os.environ if name in _FOREIGN or name.startswith(_PREFIXES)]:
         del os.environ[name]
 

@@ -7,16 +7,13 @@ from typing import Annotated, Any
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 from sqlalchemy.ext.asyncio import AsyncSession as PlainAsyncSession
 from sqlalchemy.orm import Session as PlainSession
 from sqlmodel import Session as ModelSession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-
-def _plain(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+from regiohub_shared.db.address import dsn, make_engine
 
 
 async def _json_codecs(connection: Any) -> None:
@@ -39,14 +36,13 @@ class Database:
     """Engine and pool of one database; both open lazily and close together."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        """``url`` is ``postgresql://…``; ``pool_size`` bounds each of the two pools."""
+        """``url`` is ``postgresql://…`` in libpq's spelling; ``pool_size`` bounds each of the two pools."""
         self.url = url
         self._pool_size = pool_size
         self._pool: asyncpg.Pool | None = None
-        async_url = make_url(url).set(drivername="postgresql+asyncpg")
         # hide_parameters: else an error's text, and so the log, names the buyer whose row it was.
-        self.engine: AsyncEngine = create_async_engine(
-            async_url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True, hide_parameters=True
+        self.engine: AsyncEngine = make_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True, hide_parameters=True
         )
         self._sessions = async_sessionmaker(self.engine, class_=_AsyncSession, expire_on_commit=False)
 
@@ -60,7 +56,7 @@ class Database:
         """Return asyncpg's pool; ``jsonb`` travels as Python values."""
         if self._pool is None:
             self._pool = await asyncpg.create_pool(
-                _plain(self.url), min_size=0, max_size=self._pool_size, init=_json_codecs, timeout=5
+                dsn(self.url), min_size=0, max_size=self._pool_size, init=_json_codecs, timeout=5
             )
         return self._pool
 

@@ -8,8 +8,8 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+
+from regiohub_shared.db.address import make_engine
 
 _LOCK = 7_201_905_533
 """Any constant: whoever migrates this database holds it."""
@@ -70,7 +70,7 @@ def _migrate(connection: Connection, metadata: MetaData) -> None:
 
 
 async def _run(url: str, metadata: MetaData) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    engine = make_engine(url)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate, metadata)

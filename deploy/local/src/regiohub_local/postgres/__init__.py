@@ -8,6 +8,7 @@ because `nobody` cannot read a clone below a private home.
 from regiohub_local.postgres.databases import Urls, drop, provision
 from regiohub_local.postgres.dumps import dump, load, set_aside
 from regiohub_local.postgres.home import PostgresError
+from regiohub_local.postgres.own import check, named
 from regiohub_local.postgres.server import Server, binary, crash, is_running, start, stop
 
 __all__ = [
@@ -15,11 +16,13 @@ __all__ = [
     "Server",
     "Urls",
     "binary",
+    "check",
     "crash",
     "drop",
     "dump",
     "is_running",
     "load",
+    "named",
     "provision",
     "set_aside",
     "start",

@@ -168,4 +168,6 @@ def _running_port(home: Home) -> int:
 
 
 def _admin_url(home: Home, port: int) -> str:
-    return f"postgresql://postgres:{quote(home.password_file.read_text(), safe='')}@127.0.0.1:{port}/postgres"
+    """Without TLS, which this server does not speak, whatever PGSSLMODE says of another."""
+    password = quote(home.password_file.read_text(), safe="")
+    return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable"
