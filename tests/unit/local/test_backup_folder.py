@@ -1,11 +1,13 @@
 """A backup's folder is whole or no backup; a restore that has not ended keeps the house shut."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from regiohub_local import backup, restore, supervise
+from regiohub_local.plan import House
 
 
 def a_folder(path: Path) -> Path:
@@ -47,6 +49,22 @@ def test_while_a_restore_has_not_ended_nothing_starts(tmp_path: Path):
     supervise.unfinished(tmp_path).write_text("make restore FROM=b\n")
     with pytest.raises(supervise.StartError, match="make restore FROM=b"):
         supervise.start(tmp_path, say=lambda _: None)
+
+
+def test_a_restore_that_broke_off_is_taken_up_by_the_same_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`ONLY` and `NUMBERS` stay: without them the books of what was not lost would be taken back too."""
+
+    def power_cut(house: House) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(restore, "tended", power_cut)
+    state, folder = tmp_path / "state", a_folder(tmp_path / "b")
+    with pytest.raises(RuntimeError, match="power cut"):
+        restore.main(state, folder, ["stadt-bendorf:R-2026-000012"], only=["booking"])
+
+    how = f'make restore FROM={folder} ONLY="booking" NUMBERS="stadt-bendorf:R-2026-000012"'
+    with pytest.raises(supervise.StartError, match=re.escape(how)):
+        supervise.start(state, say=lambda _: None)
 
 
 def test_a_restore_asks_for_its_folder(tmp_path: Path):

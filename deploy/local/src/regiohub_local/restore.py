@@ -60,6 +60,12 @@ def reconcile(
         run("gateway", "restore")
 
 
+def _again(source: Path, numbers: Sequence[str], only: Sequence[str]) -> str:
+    """The command that does the same once more: one that named less would take more databases back."""
+    named = {"ONLY": " ".join(only), "NUMBERS": " ".join(numbers)}
+    return " ".join(["make restore", f"FROM={source.resolve()}", *(f'{k}="{v}"' for k, v in named.items() if v)])
+
+
 def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Sequence[str] = ()) -> int:
     """Restore the house of a state folder, which must stand still; ``only`` some of its databases."""
     lost = tuple(only) or backup.ORDER
@@ -75,7 +81,7 @@ def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Seq
     found = backup.read(source)
     moment = f"{real_now():%Y%m%dT%H%M%S}"
     # No program may start on databases that have not caught up with the world.
-    supervise.unfinished(house.state_dir).write_text(f"make restore FROM={source.resolve()}\n")
+    supervise.unfinished(house.state_dir).write_text(f"{_again(source, numbers, only)}\n")
     with tended(house):
         server = postgres.start(house.state_dir, house.ports["postgres"])
         aside = load(server.admin_url, house.secrets, source, f"until_{moment}", lost)

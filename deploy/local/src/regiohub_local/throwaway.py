@@ -20,12 +20,12 @@ _FOREIGN = ("ADMIN_DATABASE_URL", "REGIOHUB_KEYCLOAK_URL")
 _PREFIXES = ("PG", "STRIPE_", "SANDBOX_", "READER_", *(f"{name.upper()}_" for name in plan.DATABASES))
 
 
-def stand_alone() -> None:
+def stand_alone(*more: str) -> None:
     """Forget what the environment names for an installation: databases, Keycloak, Stripe, settings of programs.
 
-    Also what PostgreSQL's drivers read (`PGSSLMODE`, `PGHOST` …).
+    Also what PostgreSQL's drivers read (`PGSSLMODE`, `PGHOST` …), and the names in `more`.
     """
-    for name in [name for name in os.environ if name in _FOREIGN or name.startswith(_PREFIXES)]:
+    for name in [name for name in os.environ if name in (*_FOREIGN, *more) or name.startswith(_PREFIXES)]:
         del os.environ[name]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 import time
@@ -40,8 +39,7 @@ class Rules:
 
 def main(rules: Rules) -> int:
     """Run in a folder of its own with free ports; a run that fails leaves the folder with its logs behind."""
-    throwaway.stand_alone()  # it kills only what is its own
-    os.environ.pop("REGIOHUB_NOW", None)
+    throwaway.stand_alone("REGIOHUB_NOW")  # it kills only what is its own, in real time
     folder = Path(tempfile.mkdtemp(prefix="regiohub-chaos-"))
     print(f"Chaos with seed {rules.seed}: {rules.bookings} bookings, {rules.seconds:.0f} s of faults", flush=True)
     is_whole = False

@@ -9,6 +9,7 @@ from regiohub_billing.domain.chain import GENESIS, first_break
 from regiohub_billing.repo import chains
 from regiohub_billing.repo import ledger as repo
 from regiohub_billing.usecases import ledger
+from regiohub_shared.events.watch import beat
 
 _PAGE = 500
 Row = tuple[int, str, str, Mapping[str, Any]]
@@ -37,6 +38,7 @@ async def _first_wrong(session: AsyncSession, end: chains.End, gaps: Gaps) -> in
         page = await (_entries if end.journal else _documents)(session, end, serial)
         # What was looked at is let go, or ten years of books would pile up in memory.
         session.expunge_all()
+        beat()
         wrong = _wrong_in(page, serial, previous, gaps)
         if wrong is not None:
             return wrong

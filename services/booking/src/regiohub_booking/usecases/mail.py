@@ -16,6 +16,7 @@ from regiohub_shared.clock import now as business_now
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.relay import RelayRules, backoff_s
+from regiohub_shared.events.watch import beat
 from regiohub_shared.log import get_logger
 
 _log = get_logger(__name__)
@@ -43,6 +44,7 @@ async def send_due(db: Database, settings: Settings, *, batch: int = 10) -> int:
         if job is None:
             return number
         await _send_one(db, settings, job)
+        beat()
     return batch
 
 
