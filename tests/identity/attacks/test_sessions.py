@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import aclosing
 from datetime import timedelta
 from uuid import uuid4
 
@@ -227,16 +228,22 @@ async def test_a_forged_logout_ends_nothing(house: Attacked, member: FormBrowser
     assert not await house.is_logged_in(member)
 
 
-async def test_who_is_locked_out_at_keycloak_is_out_here_with_the_next_token(house: Attacked, member: FormBrowser):
+async def test_who_is_locked_out_at_keycloak_is_out_here_with_the_next_token(house: Attacked):
+    """Somebody of their own: Keycloak renames whom an administrator changes after their address."""
+    name = "ausgesperrt@example.org"
+    person = {"username": name, "email": name, "emailVerified": True, "firstName": "Test", "lastName": "Demo"}
+    person |= {"enabled": True, "credentials": [{"type": "password", "value": house.identity.password}]}
     with house.identity.admin() as admin:
-        (person,) = admin.get("/users", params={"username": "demo-mitglied", "exact": True}).json()
-        admin.put(f"/users/{person['id']}", json=person | {"enabled": False}).raise_for_status()
+        made = admin.post("/users", json=person).raise_for_status().headers["location"].rpartition("/")[2]
         try:
-            await house.expire(member)
-            assert not await house.is_logged_in(member)
-            assert await house.session_row(member) is None
+            async with aclosing(await house.login(name)) as browser:
+                assert await house.is_logged_in(browser)
+                admin.put(f"/users/{made}", json={"enabled": False}).raise_for_status()
+                await house.expire(browser)
+                assert not await house.is_logged_in(browser)
+                assert await house.session_row(browser) is None
         finally:
-            admin.put(f"/users/{person['id']}", json=person | {"enabled": True}).raise_for_status()
+            admin.delete(f"/users/{made}").raise_for_status()
 
 
 async def test_a_reader_that_is_locked_out_gets_no_more_tokens(house: Attacked):

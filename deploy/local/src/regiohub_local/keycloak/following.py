@@ -66,5 +66,6 @@ async def _follow_realm(http: httpx.AsyncClient, wanted: Mapping[str, Any]) -> i
     if any(mail.get(key, "") != wanted["smtpServer"][key] for key in ("host", "port", "from")):
         changes["smtpServer"] = wanted["smtpServer"]
     if changes:
-        (await http.put(f"/admin/realms/{REALM}", json=changes)).raise_for_status()
+        # All of it: of a part, Keycloak takes the mail settings but not the passkeys'.
+        (await http.put(f"/admin/realms/{REALM}", json=now | changes)).raise_for_status()
     return len(changes)
