@@ -16,13 +16,10 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_shared.contracts.witness import Witness
+from regiohub_shared.events.dead_letters import list_dead
 from regiohub_shared.log import configure_logging
 
 _SHOWN = 20
-_DEAD = text(
-    "SELECT o.type, o.subject, d.subscriber, d.last_error FROM outbox_delivery d JOIN outbox o ON o.id = d.outbox_id "
-    "WHERE d.dead_at IS NOT NULL ORDER BY d.dead_at"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,8 @@ Check = Callable[[AsyncSession], Awaitable[Finding]]
 
 
 async def check_dead_letters(session: AsyncSession) -> Finding:
-    """No fact was given up."""
-    rows = (await session.execute(_DEAD)).all()
+    """No fact was given up; of many the oldest are named."""
+    rows = await list_dead(session)
     return Finding(
         "every fact was delivered or is under way",
         tuple(f"{row.type} of {row.subject} to {row.subscriber}: {row.last_error}" for row in rows),

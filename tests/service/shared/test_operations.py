@@ -12,14 +12,16 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from regiohub_local.ports import free_port
 from regiohub_local.postgres import Urls
 from regiohub_shared.db.database import Database
-from regiohub_shared.events.operations import operations_app
+from regiohub_shared.events.operations import Address, operations_app, operations_server
 from regiohub_shared.events.watch import STUCK_S, Watch
 from regiohub_shared.tracing import Tracer
+from regiohub_shared.web.server import BoundedHttp
 from tests.service.shared.probe import app as probe
 from tests.service.shared.test_shutdown import ROOT, end, told
 
@@ -132,3 +134,9 @@ async def test_a_worker_without_its_schema_is_not_ready_but_lives(watched, sql: 
 async def test_nothing_else_is_there(watched, path: str) -> None:
     _, _, client = watched
     assert (await client.get(path)).status_code == 404
+
+
+def test_a_worker_waits_for_no_dripping_head_either():
+    config = operations_server(FastAPI(), Address(port=1)).config
+    config.load()
+    assert config.http_protocol_class is BoundedHttp

@@ -5,8 +5,9 @@ Exit code 1 if an invariant does not hold.
 
 import sys
 
+from regiohub_access.repo.checkup import CHECKS
 from regiohub_access.settings import Settings
-from regiohub_access.usecases.checkup import CHECKS, check_events, check_grants
+from regiohub_access.usecases.checkup import check_events, check_grants
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database
 from regiohub_shared.doctor import Finding, check_dead_letters, count_check, main, neighbour

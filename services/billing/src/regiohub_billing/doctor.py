@@ -5,8 +5,9 @@ Exit code 1 if an invariant does not hold.
 
 import sys
 
+from regiohub_billing.repo.checkup import CHECKS
 from regiohub_billing.settings import Settings
-from regiohub_billing.usecases.checkup import CHECKS, check_books, check_cases, check_charges, check_numbers
+from regiohub_billing.usecases.checkup import check_books, check_cases, check_charges, check_numbers
 from regiohub_billing.wiring import make_provider
 from regiohub_shared.clock import real_now
 from regiohub_shared.db.database import Database

@@ -63,6 +63,11 @@ class Replayed(BaseModel):
     replayed: int
 
 
+async def list_dead(session: AsyncSession) -> list[DeadLetter]:
+    """Return the oldest deliveries that were given up, 200 at most."""
+    return [DeadLetter(**row) for row in (await session.execute(_LIST, {"limit": _LIMIT})).mappings()]
+
+
 async def replay(session: AsyncSession, event_ids: list[UUID] | None, *, now: datetime) -> int:
     """Give dead letters (all, or those of the given facts) a new start; return how many. ``now`` is real time."""
     values = {"now": now, "every": event_ids is None, "ids": event_ids or []}
@@ -76,8 +81,7 @@ def dead_letters_router() -> APIRouter:
     @router.get("/v1/dead-letters", summary="Facts that were given up")
     async def list_dead_letters(session: SessionDep, _caller: CountyDep) -> DeadLetterList:
         """Oldest first."""
-        rows = (await session.execute(_LIST, {"limit": _LIMIT})).mappings().all()
-        return DeadLetterList(items=[DeadLetter(**row) for row in rows], next=None)
+        return DeadLetterList(items=await list_dead(session), next=None)
 
     @router.post("/v1/dead-letters/replay", summary="Deliver them again")
     async def replay_dead_letters(body: Replay, session: SessionDep, _caller: CountyDep) -> Replayed:

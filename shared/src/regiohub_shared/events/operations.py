@@ -14,6 +14,7 @@ from regiohub_shared.db.database import Database
 from regiohub_shared.events.watch import Watch
 from regiohub_shared.web.errors import install_error_handlers
 from regiohub_shared.web.health import Check, health_router
+from regiohub_shared.web.server import BoundedHttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class OperationsServer(uvicorn.Server):
 def operations_server(app: FastAPI, address: Address) -> OperationsServer:
     """Return a server that is run by ``serve()`` and ended by ``should_exit``."""
     config = uvicorn.Config(
-        app, host=address.host, port=address.port, log_config=None, access_log=False, server_header=False,
+        app, host=address.host, port=address.port, http=BoundedHttp, log_config=None, access_log=False, server_header=False,
         proxy_headers=False, ws="none", lifespan="off", timeout_keep_alive=5, limit_concurrency=32,
         timeout_graceful_shutdown=1,
     )  # fmt: skip

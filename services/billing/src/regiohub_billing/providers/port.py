@@ -7,6 +7,7 @@ Methods that change something take the frozen request and its idempotency key; a
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
+from uuid import UUID
 
 from regiohub_billing.domain.payment import PaymentStatus, Received, RefundStatus
 
@@ -25,6 +26,14 @@ class NotFoundThere(Refused):
 
 class BadSignature(Exception):
     """The webhook was not signed with our secret, or too long ago."""
+
+
+def uuid_of(text: str) -> UUID | None:
+    """Return our id from the provider's metadata, None for anything else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import PaymentStatus, RefundStatus
-from regiohub_billing.providers.port import Checkout, DisputeSeen, NoAnswer, Provider, RefundSeen, Refused
+from regiohub_billing.providers.port import Checkout, DisputeSeen, NoAnswer, Provider, RefundSeen, Refused, uuid_of
 from regiohub_billing.repo import bookings as repo
 
 PAGE_LIFE = timedelta(hours=25)
@@ -42,14 +41,6 @@ async def read_books(provider: Provider, since: datetime) -> Books:
         )
     except (NoAnswer, Refused) as error:
         raise BooksClosed(f"the payment provider's books cannot be read: {error}") from error
-
-
-def uuid_of(text: str) -> UUID | None:
-    """Return an id from metadata, None for anything else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 async def unknown_refunds(session: AsyncSession, books: Books) -> list[RefundSeen]:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import PaymentStatus
-from regiohub_billing.providers.port import Checkout, NoAnswer, NotFoundThere, Provider, RefundSeen, Refused
+from regiohub_billing.providers.port import Checkout, NoAnswer, NotFoundThere, Provider, RefundSeen, Refused, uuid_of
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import Payment, ProviderIntent
@@ -229,14 +229,7 @@ async def refresh_refund(db: Database, provider: Provider, provider_refund_id: s
     seen = await provider.get_refund(provider_refund_id)
     async with db.session() as session:
         known = await repo.find_refund_by_provider(session, provider_refund_id)
-        refund_id = known.id if known else _uuid(seen.refund_id)
+        refund_id = known.id if known else uuid_of(seen.refund_id)
         if refund_id is None or not await outcomes.apply_refund(session, refund_id, seen, now=business_now()):
             return seen
     return None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.numbering import FILES, Known, Lost, skips
+from regiohub_billing.providers.port import uuid_of
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import restoring
 from regiohub_billing.tables import ClearingItem, NumberGap
-from regiohub_billing.usecases.books import Books, unknown_money, unknown_refunds, uuid_of
+from regiohub_billing.usecases.books import Books, unknown_money, unknown_refunds
 from regiohub_billing.usecases.planning import clearing
 
 _NOBODY = ""

@@ -13,13 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from regiohub_billing.domain.document import INVOICE
 from regiohub_billing.domain.numbering import read_known
 from regiohub_billing.domain.payment import PaymentStatus, RefundStatus
-from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, RefundSeen, Refused
+from regiohub_billing.providers.port import Checkout, NoAnswer, Provider, RefundSeen, Refused, uuid_of
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import ledger as ledger_repo
 from regiohub_billing.repo import restoring
 from regiohub_billing.tables import Charge, Payment, Refund
 from regiohub_billing.usecases import numbering, outcomes, settling
-from regiohub_billing.usecases.books import Books, read_books, unknown_refunds, uuid_of
+from regiohub_billing.usecases.books import Books, read_books, unknown_refunds
 from regiohub_billing.usecases.planning import plan_expiry
 from regiohub_shared.clock import real_now
 from regiohub_shared.contracts.booking import BookedLine, BookingChanged, PaymentVerdict

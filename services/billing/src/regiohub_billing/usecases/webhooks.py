@@ -2,12 +2,11 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from regiohub_billing.domain.payment import PaymentStatus
-from regiohub_billing.providers.port import BadSignature, NoAnswer, Provider, Refused
+from regiohub_billing.providers.port import BadSignature, NoAnswer, Provider, Refused, uuid_of
 from regiohub_billing.repo import bookings as repo
 from regiohub_billing.repo import calls
 from regiohub_billing.tables import StripeEvent
@@ -116,7 +115,7 @@ async def _checkout(db: Database, provider: Provider, event: StripeEvent, sessio
 
 async def _payment(db: Database, provider: Provider, event: StripeEvent) -> str:
     """A payment intent is looked at by its Checkout session, which is what we opened."""
-    payment_id = _uuid(str(event.payload.get("payment_id", "")))
+    payment_id = uuid_of(str(event.payload.get("payment_id", "")))
     async with db.session() as session:
         payment = await repo.find_payment(session, payment_id) if payment_id else None
     if payment is None:
@@ -148,10 +147,3 @@ async def _dispute(db: Database, provider: Provider, event: StripeEvent) -> str:
             raise NotYet("no payment of ours")
         await outcomes.note_dispute(session, payment, seen, now=business_now())
     return "" if payment else "no payment of ours"
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
