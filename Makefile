@@ -12,6 +12,9 @@ MEMBERS := shared services/booking services/access services/billing gateway depl
 SOURCES := $(addsuffix /src,$(MEMBERS))
 VENDOR := gateway/src/regiohub_gateway/web/static/vendor
 PYTEST := $(PY) -m pytest
+# Layers whose tests share nothing but the machine run on every core; the others share one house, browser or Keycloak.
+JOBS ?= $(shell nproc)
+SPREAD = -n $(JOBS) --dist worksteal
 T ?=
 
 .PHONY: help
@@ -56,11 +59,11 @@ doctor: $(VENV)/.ready ## Examine every database, compare them with each other a
 .PHONY: test unit service contract identity browser e2e chaos screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
-	@$(PYTEST) tests/unit $(T)
+	@$(PYTEST) tests/unit $(SPREAD) $(T)
 service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL
-	@$(PYTEST) tests/service $(T)
+	@$(PYTEST) tests/service $(SPREAD) $(T)
 contract: $(VENV)/.ready $(VENDOR)/.ready ## Each fact against its real receiver
-	@$(PYTEST) tests/contract $(T)
+	@$(PYTEST) tests/contract $(SPREAD) $(T)
 identity: $(VENV)/.ready ## Against a real Keycloak
 	@$(PYTEST) tests/identity $(T)
 browser: $(VENV)/.ready $(VENDOR)/.ready ## Pages in a real Chromium

@@ -3,6 +3,7 @@
 The realm holds a signing key that we know (:func:`plant_key`), so each lie can be signed as Keycloak would sign it.
 """
 
+import asyncio
 import base64
 import hmac
 import json
@@ -212,15 +213,19 @@ async def test_keys_that_the_token_brings_along_are_never_fetched(house: Attacke
     assert len(house.from_keycloak.heard) == heard
 
 
-async def test_thousands_of_invented_key_ids_are_one_question_to_keycloak(house: Attacked, forger: Forger):
+async def test_ten_thousand_invented_key_ids_are_one_question_to_keycloak(house: Attacked, forger: Forger):
     started = time.monotonic()
     before = {name: house.to_keycloak[name].count("/certs") for name in ROUTES}
     tail = f".{part(forger.claims)}.{forger.token.split('.')[2]}"
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
-        for number in range(1000):
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+
+        async def ask(number: int) -> None:
             headers = {"authorization": f"Bearer {part(forger.head | {'kid': f'made-up-{number}'})}{tail}"}
-            for name, path in ROUTES.items():
-                assert (await http.get(house.house.url(name) + path, headers=headers)).status_code == 401
+            name, path = list(ROUTES.items())[number % len(ROUTES)]
+            assert (await http.get(house.house.url(name) + path, headers=headers)).status_code == 401
+
+        for first in range(0, 10_000, 20):
+            await asyncio.gather(*(ask(number) for number in range(first, first + 20)))
     pauses = (time.monotonic() - started) / 30
     for name in ROUTES:
         assert house.to_keycloak[name].count("/certs") - before[name] <= 1 + pauses

@@ -19,6 +19,7 @@ from regiohub_shared.log import configure_logging
 from regiohub_shared.web.middleware import BodyLimit
 from tests.support import tokens
 
+NOTE = "0193b3f0-0000-7000-8000-0000000000c1"
 KNOWN = {"type", "title", "status", "detail", "instance"}
 
 
@@ -41,8 +42,8 @@ async def test_unknown_path(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", f"/v1/notes/{uuid4()}", "DELETE, GET, PUT"),
-        ("PATCH", f"/v1/notes/{uuid4()}", "DELETE, GET, PUT"),
+        ("POST", f"/v1/notes/{NOTE}", "DELETE, GET, PUT"),
+        ("PATCH", f"/v1/notes/{NOTE}", "DELETE, GET, PUT"),
         ("GET", "/v1/notes", "POST"),
         ("DELETE", "/healthz", "GET"),
     ],

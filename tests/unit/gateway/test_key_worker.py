@@ -127,7 +127,11 @@ def test_after_its_last_window_the_kept_page_is_neither_served_nor_kept(answer):
     assert told[2]["kept"] == [SCRIPT]
 
 
-@pytest.mark.parametrize("words", ["booked, but no key yet", shown("over", hours=-1), '<rh-door-key data-until="">'])
+@pytest.mark.parametrize(
+    "words",
+    ["booked, but no key yet", shown("over", hours=-1), '<rh-door-key data-until="">'],
+    ids=["none", "over", "no end"],
+)
 def test_a_page_that_opens_nothing_takes_the_place_of_the_kept_one(words):
     told = play(keep(PAGE), visit({"status": 200, "body": words}), visit("off"))
 
