@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from regiohub_local.ports import free_port
 from regiohub_local.postgres import Urls
 from regiohub_shared.db.database import Database
 from regiohub_shared.events.worker import every
@@ -137,6 +138,24 @@ async def test_a_loop_that_fails_on_the_database_does_not_log_the_row(
     assert (told["event"], told["error"], told["sqlstate"]) == ("round_failed", "IntegrityError", "23514")
     assert str(told["at"]).startswith("worker.py:")
     assert "Musterweg" not in str(told)
+
+
+async def test_a_round_without_its_database_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    db, stop = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/away"), asyncio.Event()
+    configure_logging("test", level="INFO")
+
+    async def work() -> None:
+        stop.set()
+        async with db.session() as session:
+            await session.execute(text("SELECT 1"))
+
+    await every(0.01, "test", work)(stop)
+    await db.close()
+
+    [told] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (told["event"], told["error"]) == ("round_failed", "ConnectionRefusedError")
+    assert "exception" not in told
+    assert len(str(told)) < 600
 
 
 async def test_a_refusal_keeps_its_parameters_and_undoes_its_writes(

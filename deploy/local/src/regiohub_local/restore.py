@@ -74,7 +74,7 @@ def main(state_dir: Path, source: Path | None, numbers: Sequence[str], only: Seq
     house = plan.make_house(state_dir)
     if is_running(house):
         raise RestoreError("the house runs: make stop first")
-    if foreign := [name for name in lost if f"{name.upper()}_DATABASE_URL" in os.environ]:
+    if foreign := [name for name in lost if os.environ.get(f"{name.upper()}_DATABASE_URL")]:
         raise RestoreError(
             f"{foreign[0]}'s database is not ours: restore it by its own tools, then go the runbook's steps"
         )

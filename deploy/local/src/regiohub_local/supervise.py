@@ -144,7 +144,7 @@ def databases(house: House) -> dict[str, postgres.Urls]:
 
 
 def _without_own() -> list[str]:
-    return [name for name in plan.DATABASES if f"{name.upper()}_DATABASE_URL" not in os.environ]
+    return [name for name in plan.DATABASES if not os.environ.get(f"{name.upper()}_DATABASE_URL")]
 
 
 def _own_databases() -> dict[str, str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from regiohub_shared.db.database import Database
 from regiohub_shared.db.errors import describe, is_database_error
@@ -46,11 +47,16 @@ async def _fails(name: str, work: Callable[[], Awaitable[object]]) -> bool:
     try:
         await work()
     except Exception as error:  # noqa: BLE001 - whatever fails, the work goes on and is tried again
-        # A database error's text quotes rows; any other comes with its trace.
-        told = describe(error) if is_database_error(error) else {"exc_info": error}
-        _log.warning("round_failed", loop=name, **{"error": type(error).__name__} | told)
+        _log.warning("round_failed", loop=name, **{"error": type(error).__name__} | _told(error))
         return True
     return False
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """What the log says of a failure: a database error's text quotes rows; a server that is away needs no trace."""
+    if is_database_error(error):
+        return describe(error)
+    return {"reason": str(error)} if isinstance(error, OSError) else {"exc_info": error}
 
 
 @asynccontextmanager
