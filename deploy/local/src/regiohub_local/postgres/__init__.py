@@ -7,7 +7,7 @@ because `nobody` cannot read a clone below a private home.
 
 from regiohub_local.postgres.databases import Urls, drop, provision
 from regiohub_local.postgres.dumps import dump, load, set_aside
-from regiohub_local.postgres.home import PostgresError
+from regiohub_local.postgres.home import PostgresError, major_version
 from regiohub_local.postgres.own import check, named
 from regiohub_local.postgres.server import Server, binary, crash, is_running, start, stop
 
@@ -22,6 +22,7 @@ __all__ = [
     "dump",
     "is_running",
     "load",
+    "major_version",
     "named",
     "provision",
     "set_aside",

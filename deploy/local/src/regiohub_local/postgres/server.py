@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from regiohub_local.postgres.home import SHARED_HOME, Home, PostgresError, binaries, home_of, link_home, make_home, run
+from regiohub_local.postgres.home import (
+    SHARED_HOME,
+    Home,
+    PostgresError,
+    binaries,
+    home_of,
+    link_home,
+    major_version,
+    make_home,
+    programs,
+    run,
+)
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -29,9 +40,9 @@ FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "scram_iterations": "64",
     "autovacuum_naptime": "5min",
 }
+FAST_SINCE_16 = {"scram_iterations": "64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +119,26 @@ def _initdb(home: Home) -> None:
         "--auth=scram-sha-256",
         f"--pwfile={home.password_file}",
         "--encoding=UTF8",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--locale=C",
+        *_locale(major_version(programs(home))),
         "--no-sync",
         "--no-instructions",
     )
     partial.rename(home.data)
 
 
+def _locale(version: int) -> list[str]:
+    """Order and case by code point, the same on every machine; before 17 only the C library offers that."""
+    if version >= 17:
+        return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    return ["--locale=C.UTF-8"]
+
+
+def _fast(version: int) -> dict[str, str]:
+    return FAST | (FAST_SINCE_16 if version >= 16 else {})
+
+
 def _launch(home: Home, port: int, *, fast: bool) -> None:
-    settings = SETTINGS | (FAST if fast else {}) | {"port": str(port)}
+    settings = SETTINGS | (_fast(major_version(programs(home))) if fast else {}) | {"port": str(port)}
     conf = home.data / "regiohub.conf"
     conf.write_text("".join(f"{key} = '{value}'\n" for key, value in settings.items()))
     conf.chmod(0o644)
