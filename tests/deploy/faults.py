@@ -66,6 +66,20 @@ def _rule(way: str, policy: str, rule: dict[str, Any]) -> Plant:
     return lambda manifests: _spec(manifests, "NetworkPolicy", policy)[way].append(rule)
 
 
+def _remove(kind: str, name: str) -> Plant:
+    return lambda manifests: manifests.docs.remove(manifests.find(kind, name))
+
+
+def _told(old: str, new: str | None, deployment: str) -> Plant:
+    """Another argument instead of this one, or none."""
+
+    def plant(manifests: Manifests) -> None:
+        args = _container(manifests, deployment)["args"]
+        args[args.index(old) : args.index(old) + 1] = [new] if new else []
+
+    return plant
+
+
 _ANYWHERE = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"protocol": "TCP", "port": 5432}]}
 _NEIGHBOURS = {"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}]}
 
@@ -97,5 +111,19 @@ FAULTS = (
     Fault("a container without a memory limit", "security", _drop("memory", at=lambda m: _container(m, "access-api")["resources"]["limits"])),
     Fault("a budget that lets no node be drained", "scaling", _set(0, "maxUnavailable", at=lambda m: _spec(m, "PodDisruptionBudget", "gateway-api"))),
     Fault("a grace shorter than the longest request", "scaling", _set(20, "template", "spec", "terminationGracePeriodSeconds", at=lambda m: _spec(m, "Deployment", "gateway-api"))),
+    Fault("a worker whose probe asks another port", "ports", _set(8001, "livenessProbe", "httpGet", "port", at=lambda m: _container(m, "billing-worker"))),
+    Fault("metrics that nobody fetches", "probes", _remove("PodMonitor", "regiohub")),
+    Fault("a worker that listens where no probe asks", "programs", _told("--port=8000", "--port=9000", "booking-worker")),
+    Fault("an API that only its own pod hears", "programs", _told("--host=0.0.0.0", "--host=127.0.0.1", "access-api")),
+    Fault("an API that waits for ever for a head", "programs", _told("--http=regiohub_shared.web.server:BoundedHttp", None, "gateway-api")),
+    Fault("a worker in another program's image", "programs", _set("regiohub/booking:0.1.0", "image", at=lambda m: _container(m, "access-worker"))),
+    Fault("an API that works as its database's owner", "programs", _set("access-database-owner", "env", -1, "valueFrom", "secretKeyRef", "name", at=lambda m: _container(m, "access-api"))),
+    Fault("a worker that reads another program's database", "programs", _set("booking-database", "env", -1, "valueFrom", "secretKeyRef", "name", at=lambda m: _container(m, "billing-worker"))),
+    Fault("a worker that may not call Stripe while its API may", "network", lambda m: _spec(m, "NetworkPolicy", "billing-worker")["egress"].pop()),
+    Fault("no rule that denies what no other names", "network", _remove("NetworkPolicy", "default-deny")),
+    Fault("pods that may not look up a name", "network", _remove("NetworkPolicy", "dns")),
+    Fault("a route from outside to a service", "network", _set("booking-api", "rules", 0, "backendRefs", 0, "name", at=lambda m: _spec(m, "HTTPRoute", "gateway"))),
+    Fault("two addresses that were swapped", "network", _set("http://access-api:8000", "GATEWAY_BOOKING_URL", at=lambda m: _settings(m, "gateway"))),
+    Fault("a pod that ends while proxies still send", "scaling", _drop("lifecycle", at=lambda m: _container(m, "booking-api"))),
     Fault("more connections than the database takes", "connections", _set("20", "BOOKING_POOL_SIZE", at=lambda m: _settings(m, "booking"))),
 )  # fmt: skip

@@ -82,6 +82,24 @@ def _across(manifests: Manifests) -> Iterator[Edge]:
                 yield from ((pod.name, name) for name in _world(rule))
 
 
+def reached_world(manifests: Manifests, pod: Pod) -> set[str]:
+    """Return the services of the world that this very pod may call."""
+    return {name for rule in _rules(manifests, "egress", pod) for name in _world(rule)}
+
+
+def looks_up(manifests: Manifests, pod: Pod) -> bool:
+    """Whether the pod may ask Kubernetes' own DNS, by both protocols."""
+    system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    ports = [
+        entry["protocol"]
+        for rule in _rules(manifests, "egress", pod)
+        if system in _peers(rule)
+        for entry in rule["ports"]
+        if entry["port"] == 53
+    ]
+    return set(ports) == {"UDP", "TCP"}
+
+
 def _namespaces(rule: Mapping[str, Any]) -> Iterator[str]:
     for peer in _peers(rule):
         if "namespaceSelector" in peer:

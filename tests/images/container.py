@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,34 +24,35 @@ def _locked_down(pod: Pod) -> list[str]:
     """The pod's security context and limits in podman's words."""
     container, user = pod.spec["containers"][0], pod.spec["securityContext"]
     limits, context = container["resources"]["limits"], container["securityContext"]
+    memory = int(amount(limits["memory"]))  # without swap: podman would give as much again
     tmp = next(volume["emptyDir"]["sizeLimit"] for volume in pod.spec["volumes"] if "emptyDir" in volume)
     return [
         "--network=none", f"--user={user['runAsUser']}:{user['runAsGroup']}", "--pids-limit=256",
         *(f"--cap-drop={name}" for name in context["capabilities"]["drop"]),
         *(["--security-opt=no-new-privileges"] if not context["allowPrivilegeEscalation"] else []),
         *(["--read-only", "--read-only-tmpfs=false"] if context["readOnlyRootFilesystem"] else []),
-        f"--memory={int(amount(limits['memory']))}", f"--cpus={amount(limits['cpu'])}",
+        f"--memory={memory}", f"--memory-swap={memory}", f"--cpus={amount(limits['cpu'])}",
         f"--tmpfs=/tmp:rw,nosuid,nodev,size={int(amount(tmp))}",
     ]  # fmt: skip
 
 
-def arguments(pod: Pod, env: Mapping[str, str], database: Path) -> list[str]:
-    """What stands after `podman run`."""
+@contextmanager
+def running(
+    pod: Pod, env: Mapping[str, str], database: Path, command: Sequence[str] | None = None
+) -> Iterator["Running"]:
+    """Start the pod's own command, or another under the same limits; what a killed run left under its name goes first."""
     container = pod.spec["containers"][0]
     told = [f"--env={name}={value}" for name, value in env.items()]
-    return [
-        *_locked_down(pod), *told, f"--volume={database}:/run/postgresql:ro",
-        f"localhost/{container['image']}", *container["command"], *container.get("args", ()),
-    ]  # fmt: skip
-
-
-@contextmanager
-def running(pod: Pod, env: Mapping[str, str], database: Path) -> Iterator["Running"]:
-    started = podman("run", "--detach", *arguments(pod, env, database)).stdout.strip()
+    name = "regiohub-trial-" + pod.owner.lower().replace("/", "-")
+    podman(
+        "run", "--detach", f"--name={name}", "--replace", *_locked_down(pod), *told,
+        f"--volume={database}:/run/postgresql:ro", f"localhost/{container['image']}",
+        *(command or [*container["command"], *container.get("args", ())]),
+    )  # fmt: skip
     try:
-        yield Running(started)
+        yield Running(name)
     finally:
-        podman("rm", "--force", "--time=0", started, check=False)
+        podman("rm", "--force", "--time=0", name)
 
 
 class Running:
@@ -72,6 +73,10 @@ class Running:
         with self.inside(program, *told) as process:
             return process.stdout.read().strip()
 
+    def ends(self) -> int:
+        """Wait for its own end and return its code."""
+        return int(podman("wait", self.name).stdout)
+
     def logs(self) -> str:
         done = podman("logs", self.name)
         return done.stdout + done.stderr
@@ -79,6 +84,6 @@ class Running:
     def state(self) -> dict[str, Any]:
         return json.loads(podman("inspect", self.name).stdout)[0]["State"]
 
-    def changed(self) -> list[str]:
-        """Paths outside the mounts that differ from the image."""
-        return podman("diff", self.name).stdout.split("\n")
+    def changed(self) -> set[str]:
+        """Paths that differ from the image; a mount is no part of it, but the place that it is mounted at may be new."""
+        return {line.split(" ", 1)[1] for line in podman("diff", self.name).stdout.splitlines()}

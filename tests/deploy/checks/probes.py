@@ -18,7 +18,7 @@ _KINDS = {"startupProbe", "livenessProbe", "readinessProbe"}
 
 def check(manifests: Manifests) -> list[str]:
     found = [f"{pod.owner}: {text}" for pod in manifests.pods() for text in _of_pod(pod)]
-    return found + list(_scrapes(manifests))
+    return [*found, *_scrapes(manifests), *_unseen(manifests)]
 
 
 def served(pod: Pod) -> set[str]:
@@ -48,3 +48,13 @@ def _scrapes(manifests: Manifests) -> Iterator[str]:
             for pod in manifests.selected(doc["spec"]["selector"]):
                 if "cnpg.io/cluster" not in pod.labels and endpoint.get("path") not in served(pod):
                     yield f"{label(doc)}: {pod.owner} does not serve {endpoint.get('path')}"
+
+
+def _unseen(manifests: Manifests) -> Iterator[str]:
+    """Whatever has metrics is asked for them, once."""
+    monitored = [
+        pod.owner for doc in manifests.kind("PodMonitor") for pod in manifests.selected(doc["spec"]["selector"])
+    ]
+    for pod in manifests.pods():
+        if pod.ports and monitored.count(pod.owner) != 1:
+            yield f"{pod.owner} is scraped by {monitored.count(pod.owner)} PodMonitors"

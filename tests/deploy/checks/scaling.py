@@ -10,7 +10,13 @@ _END_S = 5
 
 
 def check(manifests: Manifests) -> list[str]:
-    return [*_autoscalers(manifests), *_budgets(manifests), *_rollouts(manifests), *_grace(manifests)]
+    return [
+        *_autoscalers(manifests),
+        *_budgets(manifests),
+        *_rollouts(manifests),
+        *_grace(manifests),
+        *_pauses(manifests),
+    ]
 
 
 def autoscaler(manifests: Manifests, deployment: str) -> dict[str, Any] | None:
@@ -58,10 +64,20 @@ def _grace(manifests: Manifests) -> Iterator[str]:
             yield f"{pod.owner} is killed before the {needed} s that it may need to end"
 
 
+def _pauses(manifests: Manifests) -> Iterator[str]:
+    """A proxy goes on sending for a moment to a pod that is told to end."""
+    for pod in manifests.programs():
+        if pod.component == "api" and not _pause(pod):
+            yield f"{pod.owner} ends before every proxy knows"
+
+
+def _pause(pod: Pod) -> int:
+    return int(pod.containers[-1].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0))
+
+
 def _needed(pod: Pod) -> int:
     container = pod.containers[-1]
-    pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     graceful = [
         arg.partition("=")[2] for arg in container.get("args", ()) if arg.startswith("--timeout-graceful-shutdown=")
     ]
-    return pause + sum(map(int, graceful)) + _END_S if graceful else 0
+    return _pause(pod) + sum(map(int, graceful)) + _END_S if graceful else 0
