@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -107,13 +108,15 @@ async def measure(url: str, script: str, seconds: float, turn: int) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="regiohub-pgbench-") as folder:
         path = Path(folder) / "booking.sql"
         path.write_text(script)
+        since = sum(os.times()[2:4])
         await asyncio.to_thread(_pgbench, url, path, seconds, turn)
+        cpu = os.times()
         ms = [int(line.split()[2]) / 1000 for file in path.parent.glob("log.*") for line in file.open()]
     after = await _counts(url)
     wrong = {name: after[name] - before[name] for name, each in ROWS.items() if after[name] - before[name] != each * len(ms)}
     if wrong or not ms:
         raise NotInserted(f"{len(ms)} transactions of pgbench left {wrong} new rows")
-    return {"ms": ms, "seconds": seconds}
+    return {"ms": ms, "seconds": seconds, "sent": len(ms), "cpu_s": cpu.children_user + cpu.children_system - since}
 
 
 def _pgbench(url: str, script: Path, seconds: float, turn: int) -> None:

@@ -106,18 +106,26 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 async def watched(house: House, measure: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """The measurement in figures, with what others did to the processors meanwhile."""
-    before = machine.moment(ours(house))
+    """The measurement in figures, who used the processors for it, and what others did meanwhile."""
+    before, used = machine.moment(ours(house)), _used(house)
     found = await measure()
-    after = machine.moment(ours(house))
-    return told(found) | machine.weather(before, after)
+    after, now_used = machine.moment(ours(house)), _used(house)
+    each = {name: 1000 * (now - used[name]) / found["sent"] for name, now in now_used.items() if name in used}
+    each["the load client"] = 1000 * found["cpu_s"] / found["sent"]
+    return told(found) | machine.weather(before, after) | {"cpu_ms": {n: v for n, v in each.items() if v >= 0.005}}
+
+
+def _used(house: House) -> dict[str, float]:
+    """Seconds of processor time of each program so far."""
+    rows = processes.recorded(house.state_dir)
+    used = {name: machine.cpu_s(row.pid) for name, row in rows.items() if processes.is_alive(row)}
+    return used | {"postgresql": sum(map(machine.all_cpu_s, postgres.pids(house.state_dir)))}
 
 
 def told(found: dict[str, Any]) -> dict[str, Any]:
     """Rate per second and latencies in milliseconds."""
     ms, seconds = found["ms"], found["seconds"] or found["wall_s"]
-    figures = {"count": len(ms), "rate": len(ms) / seconds, "p50": percentile(ms, 0.5), "p99": percentile(ms, 0.99)}
-    return figures | ({"client_cpu_ms": 1000 * found["cpu_s"] / len(ms)} if "cpu_s" in found else {})
+    return {"count": len(ms), "rate": len(ms) / seconds, "p50": percentile(ms, 0.5), "p99": percentile(ms, 0.99)}
 
 
 def ours(house: House) -> list[int]:

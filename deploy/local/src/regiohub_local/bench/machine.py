@@ -54,11 +54,12 @@ def moment(pids: list[int]) -> Moment:
     fields = [int(value) / TICKS for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle, steal = fields[3] + fields[4], fields[7]
     own = os.times()
-    ours = own.user + own.system + own.children_user + own.children_system + sum(map(_cpu_or_none, pids))
+    ours = own.user + own.system + own.children_user + own.children_system + sum(map(all_cpu_s, pids))
     return Moment(sum(fields), sum(fields) - idle - steal, steal, ours)
 
 
-def _cpu_or_none(pid: int) -> float:
+def all_cpu_s(pid: int) -> float:
+    """The same with that of its children that have ended; nothing for a process that is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

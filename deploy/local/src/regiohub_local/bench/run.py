@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regiohub_local import postgres, supervise, throwaway
-from regiohub_local.bench import doors, load, machine, outbox, page, rounds, singles, town
+from regiohub_local.bench import doors, load, machine, outbox, page, profile, rounds, singles, town
 from regiohub_local.bench.rounds import Course
 from regiohub_local.plan import House
 from regiohub_shared.clock import real_now
@@ -72,11 +72,13 @@ async def _rounds(course: Course, rules: Rules) -> dict[str, Any]:
     for number in range(rules.rounds):
         supervise.say(f"Round {number + 1} of {rules.rounds}: bookings per second")
         turns.append(await rounds.one_round(course, number + 1, rules.seconds, supervise.say))
+    supervise.say("Where the service's processor time goes")
+    sampled = await profile.take(course, rules.seconds)
     await outbox.forget_mails(course)
     supervise.say("The worker tells the neighbours")
     await outbox.wake(course, worker)
     lag = await outbox.drain(course, supervise.say)
-    return {"turns": turns, "lag": lag}
+    return {"turns": turns, "lag": lag, "profile": sampled}
 
 
 async def _others(course: Course, rules: Rules) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from regiohub_local.bench.town import BOOKED, DESKS, SEARCHED, desk_id
 from regiohub_local.plan import House
 from regiohub_local.postgres import Server, Urls
 
-# Checked by construction: the triggers of foreign keys rest meanwhile, every other constraint works.
+# The triggers of foreign keys rest meanwhile, since the rows fit by construction; every other constraint works. The one
+# against overlaps is taken away and put back in the same transaction, which checks all rows and is ten times faster.
+_RULE = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'occupancy_no_overlap'"
 _FILL = """
 WITH made AS MATERIALIZED (
     SELECT i, (lpad(to_hex($2::bigint + i), 12, '0') || '700180000000000000%(mark)s')::uuid AS booking,
@@ -87,7 +89,10 @@ async def _fill(url: str, hub: str, count: int, first: datetime, step: timedelta
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")
             await connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
+            rule = await connection.fetchval(_RULE)
+            await connection.execute("ALTER TABLE occupancy DROP CONSTRAINT occupancy_no_overlap")
             await connection.execute(_FILL % words, count, since, first, step, now)
+            await connection.execute(f"ALTER TABLE occupancy ADD CONSTRAINT occupancy_no_overlap {rule}")
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
     finally:
