@@ -113,7 +113,9 @@ async def measure(url: str, script: str, seconds: float, turn: int) -> dict[str,
         cpu = os.times()
         ms = [int(line.split()[2]) / 1000 for file in path.parent.glob("log.*") for line in file.open()]
     after = await _counts(url)
-    wrong = {name: after[name] - before[name] for name, each in ROWS.items() if after[name] - before[name] != each * len(ms)}
+    wrong = {
+        name: after[name] - before[name] for name, each in ROWS.items() if after[name] - before[name] != each * len(ms)
+    }
     if wrong or not ms:
         raise NotInserted(f"{len(ms)} transactions of pgbench left {wrong} new rows")
     return {"ms": ms, "seconds": seconds, "sent": len(ms), "cpu_s": cpu.children_user + cpu.children_system - since}

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -65,12 +65,11 @@ class Connection(asyncio.Protocol):
         self._work, self._number, self._turn = work, number, 0
         self._buffer, self._began = b"", 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; cannot fail
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's own is no subclass
 
     def send(self) -> None:
         """Send the next request, or end."""

@@ -79,7 +79,7 @@ async def get(target: Target, *, seconds: float = 0, connections: int = 1, times
     return await run(_job(target, "GET", {"200"}, seconds, connections, times))
 
 
-def _job(
+def _job(  # noqa: PLR0917 - all of it on three lines above
     target: Target, method: str, expected: set[str], seconds: float, connections: int, times: int
 ) -> dict[str, Any]:
     return {
@@ -94,7 +94,9 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
     """Let the client do a job; raises Failed for any answer that was not expected."""
     command = [sys.executable, "-m", "regiohub_local.bench.client"]
     pipe = asyncio.subprocess.PIPE
-    client = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=processes.base_env())
+    client = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=processes.base_env()
+    )
     out, err = await client.communicate(json.dumps(job).encode())
     if client.returncode:
         raise Failed(f"the load client: {err.decode(errors='replace')[-800:]}")
@@ -131,4 +133,3 @@ def told(found: dict[str, Any]) -> dict[str, Any]:
 def ours(house: House) -> list[int]:
     """The processes of the house: its programs and PostgreSQL's."""
     return [*processes.marked(house.state_dir), *postgres.pids(house.state_dir)]
-

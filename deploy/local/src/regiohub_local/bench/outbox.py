@@ -54,10 +54,11 @@ async def drain(course: Course, say: Callable[[str], None]) -> dict[str, Any]:
         await connection.close()
 
 
-async def forget_mails(course: Course) -> None:
-    """Drop the mails that wait: forty members would get thousands."""
+async def set_aside(course: Course) -> None:
+    """Take what waits for told, facts and mails, so that the next lag is that of what comes next."""
     connection = await asyncpg.connect(database_url(course.server))
     try:
+        await connection.execute("UPDATE outbox_delivery SET delivered_at = next_at WHERE delivered_at IS NULL")
         await connection.execute("DELETE FROM mail_job WHERE sent_at IS NULL")
     finally:
         await connection.close()

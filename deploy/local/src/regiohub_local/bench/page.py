@@ -64,7 +64,9 @@ def _goals(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("growth: p99 with many past bookings, of that with few",
          ratios([t["many"]["p99"] for t in turns], [t["few"]["p99"] for t in turns]), figures.GROWTH, 2),
     ]  # fmt: skip
-    return [(name, _told(told(values), digits), goal.text, _verdict(goal, values)) for name, values, goal, digits in rows]
+    return [
+        (name, _told(told(values), digits), goal.text, _verdict(goal, values)) for name, values, goal, digits in rows
+    ]
 
 
 def _verdict(goal: Goal, values: Sequence[float]) -> str:
@@ -85,15 +87,15 @@ def _told(value: Told, digits: int) -> str:
 
 def _bookings(turns: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     ceiling = [turn["ceiling"]["rate"] for turn in turns]
-    rows = [(words, [turn[name] for turn in turns]) for name, words in _ROWS]
-    rows.append(("through the gateway, all programs at work (not in turns)", list(whole)))
-    return [
-        (
-            words, _told(told(_column(row, "rate")), 0), _told(told(ratios(_column(row, "rate"), ceiling)), 2),
-            _told(told(_column(row, "p50")), 1), _told(told(_column(row, "p99")), 1),
-        )
-        for words, row in rows
-    ]  # fmt: skip
+    rows = [_way(words, [turn[name] for turn in turns], ceiling) for name, words in _ROWS]
+    words = "through the gateway, all programs at work (after the rounds)"
+    return [*rows, _way(words, whole, [median(ceiling)] * len(whole))]
+
+
+def _way(words: str, rows: Sequence[dict[str, Any]], ceiling: Sequence[float]) -> tuple[str, ...]:
+    share = _told(told(ratios(_column(rows, "rate"), ceiling)), 2)
+    times = (_told(told(_column(rows, key)), 1) for key in ("p50", "p99"))
+    return words, _told(told(_column(rows, "rate")), 0), share, *times
 
 
 def _cpu(turns: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -128,10 +130,11 @@ def _others(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("the same, four askers at once: p50 / p99", _two(search["at_once_4"])),
         (f"{hot['clients']} clients, one slot: one 201, all others 409, three times; until the last answer",
          f"{_told(seconds, 2)} s"),
-        (f"outbox lag after the rounds: {lag['deliveries']:,} deliveries that waited for the worker",
+        (f"outbox lag after the last round: {lag['deliveries']:,} deliveries that had waited for the worker",
          f"{lag['seconds']:.0f} s, {lag['deliveries'] / max(lag['seconds'], 0.01):.0f} per second"),
+        ("the oldest fact that waited then", f"{lag['oldest_s']:.0f} s"),
         ("outbox lag after bookings with all programs at work: until the last fact was told", f"{_told(after, 1)} s"),
-        ("  the oldest fact that waited then", f"{max(one['lag']['oldest_s'] for one in found['whole']):.1f} s"),
+        ("the oldest fact that waited then", f"{max(one['lag']['oldest_s'] for one in found['whole']):.1f} s"),
         (f"reader: {door['count']} decisions on real passes, note on disk included: p50 / p99", _two(door)),
         ("the whole house from nothing, Keycloak's distribution at hand: until all is ready", f"{found['start_s']:.0f} s"),
     ]  # fmt: skip

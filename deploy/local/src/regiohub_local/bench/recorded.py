@@ -67,6 +67,7 @@ def for_pgbench(spoken: Spoken, types: Sequence[str], varying: Mapping[str, str]
 
     Wherever a value contains a key of `varying`, that SQL expression (of type text) stands in its place.
     """
+
     def written(match: re.Match[str]) -> str:
         at = int(match[1]) - 1
         return f"({_literal(spoken.values[at], varying)})::{types[at]}"

@@ -126,7 +126,9 @@ async def one_round(course: Course, number: int, seconds: float, say: Callable[[
     for name, measure in steps.items():
         await forget_hour(course)
         found[name] = await load.watched(course.house, measure)
-        say(f"  {name:<8} {found[name]['rate']:7.0f}/s  p50 {found[name]['p50']:6.1f}  p99 {found[name]['p99']:6.1f} ms")
+        say(
+            f"  {name:<8} {found[name]['rate']:7.0f}/s  p50 {found[name]['p50']:6.1f}  p99 {found[name]['p99']:6.1f} ms"
+        )
     return found
 
 

@@ -62,7 +62,11 @@ async def _measure(house: House, rules: Rules) -> dict[str, Any]:
 
 def _about(rules: Rules) -> dict[str, Any]:
     kept = {"seconds": rules.seconds, "rounds": rules.rounds, "few": rounds.FEW, "many": rules.past}
-    return {"date": real_now().date().isoformat(), "machine": machine.describe(), "connections": load.CONNECTIONS} | kept
+    return {
+        "date": real_now().date().isoformat(),
+        "machine": machine.describe(),
+        "connections": load.CONNECTIONS,
+    } | kept
 
 
 async def _rounds(course: Course, rules: Rules) -> dict[str, Any]:
@@ -70,11 +74,11 @@ async def _rounds(course: Course, rules: Rules) -> dict[str, Any]:
     worker = outbox.rest(course)
     turns = []
     for number in range(rules.rounds):
+        await outbox.set_aside(course)
         supervise.say(f"Round {number + 1} of {rules.rounds}: bookings per second")
         turns.append(await rounds.one_round(course, number + 1, rules.seconds, supervise.say))
     supervise.say("Where the service's processor time goes")
     sampled = await profile.take(course, rules.seconds)
-    await outbox.forget_mails(course)
     supervise.say("The worker tells the neighbours")
     await outbox.wake(course, worker)
     lag = await outbox.drain(course, supervise.say)
@@ -108,5 +112,5 @@ async def _whole(course: Course, rules: Rules) -> list[dict[str, Any]]:
         )
         supervise.say(f"  whole    {booked['rate']:7.0f}/s  p50 {booked['p50']:6.1f}  p99 {booked['p99']:6.1f} ms")
         found.append(booked | {"lag": await outbox.drain(course, supervise.say)})
-        await outbox.forget_mails(course)
+        await outbox.set_aside(course)
     return found

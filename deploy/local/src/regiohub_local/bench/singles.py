@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from regiohub_shared.clock import real_now
 
 RIVALS = 200
 _GETS = 2000
-_SEARCHES = 300
+_SEARCHES = 200
 
 
 async def search(course: Course) -> dict[str, Any]:
@@ -70,7 +69,9 @@ async def _cpu_of(house: House, target: Target) -> dict[str, Any]:
 def memory(house: House) -> dict[str, float]:
     """Resident MB of each program; PostgreSQL as a whole, its shared pages once."""
     found = {name: machine.rss_mb(row.pid) for name, row in _programs(house).items()}
-    java = [pid for pid, group in processes.marked(house.state_dir).items() if group == _programs(house)["keycloak"].pid]
+    java = [
+        pid for pid, group in processes.marked(house.state_dir).items() if group == _programs(house)["keycloak"].pid
+    ]
     found["keycloak"] = max(map(machine.rss_mb, java))
     return found | {"postgresql": machine.pss_mb(postgres.pids(house.state_dir))}
 
@@ -78,5 +79,3 @@ def memory(house: House) -> dict[str, float]:
 def _programs(house: House) -> dict[str, processes.Process]:
     rows = processes.recorded(house.state_dir)
     return {name: row for name, row in rows.items() if processes.is_alive(row)}
-
-

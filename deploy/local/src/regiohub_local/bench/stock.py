@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +42,20 @@ SELECT line, desk, tstzrange(starts_at, starts_at + interval '1 hour', '[)'), in
 _HOUR = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """`count` bookings of an hour at the desks of a hub, from `first` on, each `step` after the one before."""
+
+    hub: str
+    count: int
+    first: datetime
+    step: timedelta
+
+    def words(self) -> dict[str, object]:
+        mark, desk = ("b0" if self.hub == BOOKED else "a0"), desk_id(self.hub, 0).replace("-", "")[:28]
+        return {"hub": self.hub, "mark": mark, "desks": DESKS, "desk": desk}
+
+
 async def copy_booking(house: House, server: Server, names: list[str]) -> dict[str, Urls]:
     """Databases with booking's schema, places and members, under the app role's own rights."""
     folder = house.state_dir / "bench"
@@ -68,22 +83,18 @@ async def past(url: str, count: int, now: datetime) -> None:
     """So many bookings of the booked hub, an hour each, without a gap up to yesterday."""
     rounds = -(-count // DESKS)
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=1) - rounds * _HOUR
-    await _fill(url, BOOKED, count, first, _HOUR, now)
+    await _fill(url, _Stretch(BOOKED, count, first, _HOUR), now)
 
 
 async def around(url: str, count: int, now: datetime) -> None:
     """So many bookings of the searched hub, every other hour, half of them over and half to come."""
     rounds = -(-count // DESKS)
     first = now.replace(minute=0, second=0, microsecond=0) - rounds // 2 * 2 * _HOUR
-    await _fill(url, SEARCHED, count, first, 2 * _HOUR, now)
+    await _fill(url, _Stretch(SEARCHED, count, first, 2 * _HOUR), now)
 
 
-async def _fill(url: str, hub: str, count: int, first: datetime, step: timedelta, now: datetime) -> None:
-    words = {
-        "hub": hub, "mark": "b0" if hub == BOOKED else "a0", "desks": DESKS,
-        "desk": desk_id(hub, 0).replace("-", "")[:28],
-    }  # fmt: skip
-    since = int(first.timestamp()) * 1000
+async def _fill(url: str, stretch: _Stretch, now: datetime) -> None:
+    values = stretch.count, int(stretch.first.timestamp()) * 1000, stretch.first, stretch.step, now
     connection = await asyncpg.connect(url, timeout=20)
     try:
         async with connection.transaction():
@@ -91,7 +102,7 @@ async def _fill(url: str, hub: str, count: int, first: datetime, step: timedelta
             await connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
             rule = await connection.fetchval(_RULE)
             await connection.execute("ALTER TABLE occupancy DROP CONSTRAINT occupancy_no_overlap")
-            await connection.execute(_FILL % words, count, since, first, step, now)
+            await connection.execute(_FILL % stretch.words(), *values)
             await connection.execute(f"ALTER TABLE occupancy ADD CONSTRAINT occupancy_no_overlap {rule}")
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
