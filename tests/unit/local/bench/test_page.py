@@ -30,7 +30,7 @@ def found() -> dict:
         "search": {"at_once_1": two, "at_once_4": two},
         "hot": {"clients": 200, "tries": [{"seconds": 1.5, "p99": 900.0}, {"seconds": 1.25, "p99": 900.0}]},
         "proxy": {"bearer": two | {"cpu_ms": 0.55}, "session": two | {"cpu_ms": 0.75}},
-        "door": two | {"most": 5.0}, "memory_mb": {"booking": 101.6, "reader-polch": 40.2, "reader-mayen": 41.3},
+        "door": two | {"most": 5.0, "rush": two}, "memory_mb": {"booking": 101.6, "reader-polch": 40.2, "reader-mayen": 41.3},
     }  # fmt: skip
 
 
