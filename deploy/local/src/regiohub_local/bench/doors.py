@@ -91,7 +91,7 @@ def _reader(course: Course) -> str:
 
 async def _present(course: Course, phones: list[Phone]) -> dict[str, Any]:
     """Twenty presentations of each pass one every 50 ms, then ten of each without a pause."""
-    since = int(real_now().timestamp()) - 50
+    since = int(real_now().timestamp()) - 30
     calm = await _series(course, phones, range(since, since + _CALM), _PAUSE_S)
     rush = await _series(course, phones, range(since + _CALM, since + _CALM + _RUSH), 0)
     return _told(calm) | {"rush": _told(rush)}
