@@ -56,7 +56,7 @@ doctor: $(VENV)/.ready ## Examine every database, compare them with each other a
 	@$(PY) -m regiohub_local doctor
 
 ##@ Prove
-.PHONY: test unit service contract identity browser e2e chaos screenshots
+.PHONY: test unit service contract identity browser e2e chaos bench screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(SPREAD) $(T)
@@ -72,6 +72,8 @@ e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house
 	@$(PYTEST) tests/e2e $(T)
 chaos: $(VENV)/.ready $(VENDOR)/.ready ## 1,000 bookings while everything is killed and cut; SEED=… repeats a run, T="--bookings 200" is shorter
 	@$(PY) -m regiohub_local chaos $(if $(SEED),--seed $(SEED)) $(T)
+bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten minutes), into .run/bench.json and docs/performance.md; T="--seconds 3" is shorter
+	@$(PY) -m regiohub_local bench $(T)
 
 screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × language as a picture, into .run/screenshots
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots

@@ -1,5 +1,6 @@
 """The path of one booking: hold, pay, come, complete; cancel; expire."""
 
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -263,6 +264,19 @@ async def test_a_hold_that_has_begun_can_be_given_back(world: World) -> None:
     assert held["status"] == "held"
 
     assert (await world.post(f"/v1/bookings/{held['id']}/cancel", by=MEMBER, version=1)).json()["status"] == "cancelled"
+
+
+async def test_a_taken_slot_is_said_even_while_the_database_is_too_busy_for_alternatives(world: World) -> None:
+    wish = (DESK, tomorrow(10), tomorrow(11))
+    assert (await world.book(wish)).status_code == 201
+    assert (await world.book(wish)).json()["alternatives"]
+    async with AsyncExitStack() as others:
+        for _ in range(8):
+            session = await others.enter_async_context(world.db.session())
+            await session.connection()
+        taken = await world.book(wish)
+    assert (taken.status_code, taken.json()["type"]) == (409, "/problems/slot-taken")
+    assert "alternatives" not in taken.json()
 
 
 async def test_alternatives_are_for_the_line_that_is_taken(world: World) -> None:

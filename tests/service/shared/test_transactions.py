@@ -1,6 +1,7 @@
 """One request is one transaction; it commits before the response, and a deadlock's victim runs again."""
 
 import asyncio
+import contextlib
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -8,6 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from regiohub_local.postgres import Urls
+from regiohub_shared.db.database import Database
 from tests.support import tokens
 
 
@@ -55,6 +58,26 @@ async def test_pool_gives_every_connection_back(client: httpx.AsyncClient) -> No
         for _ in range(12):
             await client.post(path, json={"text": "a\0"})
         assert (await client.post(path, json={"text": "a"})).status_code == 201
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_next_on_the_same_connection_finds_nothing_of_the_one_before(urls: Urls, *, broken: bool) -> None:
+    """The pool resets nothing, so the transaction's end must have: locks, settings, and itself when it was cut off."""
+    db = Database(urls.app, pool_size=1)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with db.transaction() as one, asyncio.timeout(0.5):
+                await one.execute("SELECT pg_advisory_xact_lock(7)")
+                await one.execute("SET LOCAL lock_timeout = '7777ms'")
+                first = one.get_server_pid()
+                await one.execute(f"SELECT pg_sleep({5 if broken else 0})")
+        async with db.transaction() as other:
+            assert other.get_server_pid() == first
+            assert await other.fetchval("SHOW lock_timeout") != "7777ms"
+            mine = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            assert await other.fetchval(mine) == 0
+    finally:
+        await db.close()
 
 
 class TestIdempotencyKey:

@@ -64,6 +64,12 @@ def _chaos(options: argparse.Namespace) -> int:
     return int(chaos.main(rules))
 
 
+def _bench(options: argparse.Namespace) -> int:
+    bench = importlib.import_module("regiohub_local.bench.run")
+    rules = bench.Rules(options.seconds, options.rounds, options.past, options.out, options.page)
+    return int(bench.main(rules))
+
+
 def _seed(options: argparse.Namespace) -> int:
     house = plan.make_house(options.state)
     asyncio.run(importlib.import_module("regiohub_local.seed").run(house))
@@ -124,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     chaos.add_argument("--seconds", type=float, default=600, help="how long faults go on at least")
     chaos.add_argument("--bookings", type=int, default=1000, help="how many at least")
     chaos.add_argument("--kills", type=int, default=16, help="of each program; 0: no faults at all")
+    bench = add("bench", _bench, "measure how fast the house is, and write it down")
+    bench.add_argument("--seconds", type=float, default=8, help="of each measurement")
+    bench.add_argument("--rounds", type=int, default=3)
+    bench.add_argument("--past", type=int, default=1_000_000, help="past bookings in the large database")
+    bench.add_argument("--out", type=Path, default=plan.DEFAULT_STATE / "bench.json", help="all figures")
+    bench.add_argument("--page", type=Path, default=plan.ROOT / "docs/performance.md", help="the page")
     add("screenshots", _module("screenshots"), "take every page as a picture")
     add("seed", _seed, "put the demo region into the running house")
     add("realm", _realm, "write the realm with its secrets, for a Keycloak of your own")

@@ -21,6 +21,13 @@ async def _json_codecs(connection: Any) -> None:
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+async def _as_it_is(_connection: Any) -> None:
+    """Asyncpg's own reset is a round trip, and we leave nothing to reset: every lock is the transaction's, nothing is SET.
+
+    A transaction that was left open is rolled back before this is called.
+    """
+
+
 class _Session(ModelSession):
     execute = PlainSession.execute
 
@@ -56,7 +63,7 @@ class Database:
         """Return asyncpg's pool; ``jsonb`` travels as Python values."""
         if self._pool is None:
             self._pool = await asyncpg.create_pool(
-                dsn(self.url), min_size=0, max_size=self._pool_size, init=_json_codecs, timeout=5
+                dsn(self.url), min_size=0, max_size=self._pool_size, init=_json_codecs, reset=_as_it_is, timeout=5
             )
         return self._pool
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import httpx
-
-from regiohub_local import keycloak, seed
+from regiohub_local import registering, seed
 from regiohub_local.plan import House
 from regiohub_local.region import HUBS, DemoHub, DemoResource, resource_id
 
@@ -42,19 +40,5 @@ async def furnish(house: House, members: int) -> list[str]:
     """Seed the region and let members register; return their logins."""
     await seed.run(house, hubs())
     names = [f"chaos-{number}@example.org" for number in range(1, members + 1)]
-    admin = keycloak.Keycloak(
-        house.keycloak_origin, house.issuer, keycloak.ADMIN, house.secrets["RH_KEYCLOAK_ADMIN_PASSWORD"]
-    )
-    async with httpx.AsyncClient(base_url=admin.origin, timeout=30, trust_env=False) as http:
-        http.headers["Authorization"] = f"Bearer {await keycloak.admin_token(http, admin)}"
-        for name in names:
-            (await http.post(f"/admin/realms/{keycloak.REALM}/users", json=_member(house, name))).raise_for_status()
+    await registering.register(house, names, "Chaos")
     return names
-
-
-def _member(house: House, name: str) -> dict[str, object]:
-    password = {"type": "password", "value": house.secrets["RH_DEMO_PASSWORD"], "temporary": False}
-    return {
-        "username": name, "email": name, "emailVerified": True, "enabled": True, "firstName": "Chaos",
-        "lastName": "Mitglied", "credentials": [password],
-    }  # fmt: skip

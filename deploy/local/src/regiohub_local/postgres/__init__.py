@@ -9,7 +9,7 @@ from regiohub_local.postgres.databases import Urls, drop, provision
 from regiohub_local.postgres.dumps import dump, load, set_aside
 from regiohub_local.postgres.home import PostgresError, major_version
 from regiohub_local.postgres.own import check, named
-from regiohub_local.postgres.server import Server, binary, crash, is_running, start, stop
+from regiohub_local.postgres.server import Server, binary, crash, is_running, pids, start, stop
 
 __all__ = [
     "PostgresError",
@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "major_version",
     "named",
+    "pids",
     "provision",
     "set_aside",
     "start",

@@ -96,6 +96,11 @@ def is_running(state_dir: Path) -> bool:
     return _is_running(home_of(state_dir))
 
 
+def pids(state_dir: Path) -> list[int]:
+    """The processes of the embedded server of `state_dir`."""
+    return _processes(home_of(state_dir))
+
+
 def binary(name: str) -> Path:
     """Path of a PostgreSQL program (psql, pg_dump, pgbench…) that the current user may execute."""
     return binaries(SHARED_HOME if os.geteuid() == 0 else None) / "bin" / name
@@ -173,13 +178,13 @@ def _is_postgres(pid: int, home: Home) -> bool:
 def _clear_stale_pid(home: Home) -> None:
     """After a kill -9: wait until no orphaned backend is left, then drop the file that blocks a start."""
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _orphans(home):
+    while time.monotonic() < deadline and _processes(home):
         time.sleep(0.05)
     with contextlib.suppress(FileNotFoundError):
         (home.data / "postmaster.pid").unlink()
 
 
-def _orphans(home: Home) -> list[int]:
+def _processes(home: Home) -> list[int]:
     return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _is_postgres(int(p.name), home)]
 
 

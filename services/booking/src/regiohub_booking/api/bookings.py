@@ -55,6 +55,7 @@ from regiohub_booking.usecases.move import move_booking, same_price_offers
 from regiohub_shared.auth.deps import PrincipalDep
 from regiohub_shared.clock import now
 from regiohub_shared.db.database import Database, SessionDep
+from regiohub_shared.db.errors import describe, is_away
 from regiohub_shared.idempotency import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
@@ -63,11 +64,13 @@ from regiohub_shared.idempotency import (
     attempt,
     require_key,
 )
+from regiohub_shared.log import get_logger
 from regiohub_shared.problem import NotFound, PreconditionFailed, PreconditionRequired, Problem
 from regiohub_shared.web.errors import problems
 from regiohub_shared.web.etag import InvalidIfMatch, VersionDep, tag
 from regiohub_shared.web.paging import link_next
 
+_log = get_logger(__name__)
 router = APIRouter(tags=["bookings"])
 _ROUTE = "POST /v1/bookings"
 _REFUSALS = problems(
@@ -93,7 +96,8 @@ async def make_booking(
     `limit` say by what).
 
     All lines or none. A taken slot answers 409 `slot-taken` with the number of the `line`, `alternatives` (next free
-    slots of its resource) and `resources` (what else is free at that time). `Location` is relative to the address that
+    slots of its resource) and `resources` (what else is free at that time); while the database is too busy for these, it
+    goes without. `Location` is relative to the address that
     was asked.
     """
     asks = [Ask(line.resource_id, line.start, line.end) for line in wish.lines]
@@ -114,6 +118,16 @@ async def make_booking(
 
 
 async def _offer_others(db: Database, asks: Sequence[Ask], taken: Problem) -> None:
+    """Add what else there is; where many want one slot, its being taken is said even if the database is too busy for more."""
+    try:
+        await _look_around(db, asks, taken)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        _log.warning("alternatives_not_read", **describe(error))
+
+
+async def _look_around(db: Database, asks: Sequence[Ask], taken: Problem) -> None:
     async with db.session() as session:
         line = await find_taken(session, asks, now=now())
         ask = asks[line]
