@@ -33,7 +33,7 @@ async def end(process: Process) -> None:
 
 async def told(process: Process) -> str:
     """Wait for the end and return what it wrote."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         output, _ = await process.communicate()
     return output.decode()
 
@@ -108,7 +108,7 @@ async def listens(base: str) -> bool:
 
 async def test_sigterm_takes_no_idle_connection_away(urls: Urls) -> None:
     """What is asked on it afterwards is answered, and the answer says that it was the last; one never used ends too."""
-    async with served(urls) as (process, base), asyncio.timeout(20), connected(base) as used, connected(base) as unused:
+    async with served(urls) as (process, base), asyncio.timeout(60), connected(base) as used, connected(base) as unused:
         assert "connection: close" not in await ask(base, *used)
         process.send_signal(signal.SIGTERM)
         while await listens(base):

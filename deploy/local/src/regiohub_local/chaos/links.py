@@ -34,6 +34,10 @@ class Link:
         chosen: int = self.server.sockets[0].getsockname()[1]
         return chosen
 
+    def far_end(self) -> int:
+        """Return the port to which the next connection goes."""
+        return self.target
+
     def turn(self, weather: Weather) -> None:
         """Change the weather."""
         self.weather = weather
@@ -62,7 +66,7 @@ class Link:
             await self._still()
             if self.weather == "cut":
                 return
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.far_end())
         except OSError:
             return
         else:

@@ -109,13 +109,13 @@ def _clock(work: members.Work, seconds: float) -> Callable[[], float]:
 
 async def _judge(house: House, oracle: Oracle, breaker: Breaker) -> report.Outcome:
     sight = Sight(house)
-    unrest = await _rest(sight)
+    unrest = await rest(sight)
     wrong = [f"at rest: {what}" for what in unrest] + checks.violations(oracle, await sight.look())
     facts, deliveries = await sight.delivered()
     return report.Outcome(oracle, breaker.kills, breaker.done, facts, deliveries, wrong)
 
 
-async def _rest(sight: Sight) -> list[str]:
+async def rest(sight: Sight) -> list[str]:
     """Wait until nothing is under way, twice in a row; return what still is after _REST_S."""
     deadline, quiet, unrest = time.monotonic() + _REST_S, 0, ["nobody has looked"]
     while time.monotonic() < deadline and quiet < 3:

@@ -39,7 +39,7 @@ ReaderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$", examples=["re
     responses=problems(ReaderMismatch, ReaderNotFound),
 )
 async def sync_reader(
-    reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep, call: Request
+    *, reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep, call: Request
 ) -> Response:
     """Events up; keys, deny-list, PINs and commands (to readers that understand them) down.
 
