@@ -19,6 +19,8 @@ from regiohub_shared.clock import real_now
 
 _API = "/api/booking/v1/bookings"
 _HALF_HOUR = timedelta(minutes=30)
+_BEFORE = timedelta(days=-1)
+_WARM = 10
 
 
 class SteadyLoad:
@@ -48,6 +50,7 @@ class SteadyLoad:
         try:
             for person in people:
                 await person.login()
+            await asyncio.gather(*(self._warm_up(person, number) for number, person in enumerate(people)))
             self.has_begun.set()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._book_all(people))
@@ -56,6 +59,12 @@ class SteadyLoad:
         finally:
             for person in people:
                 await person.browser.__aexit__()
+
+    async def _warm_up(self, person: Person, number: int) -> None:
+        """Some bookings one after the other: programs that have just started are slow at their first requests."""
+        for turn in range(_WARM):
+            start = self._start + _BEFORE + (number * _WARM + turn) // len(self._free) * _HALF_HOUR
+            await self._book(person, self._free[(number * _WARM + turn) % len(self._free)], start)
 
     async def _book_all(self, people: Sequence[Person]) -> None:
         """Begin each at its moment, however long the answers take."""

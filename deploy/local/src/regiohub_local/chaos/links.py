@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Literal, cast
@@ -137,6 +138,18 @@ class Links:
         await asyncio.sleep(seconds)
         link.turn("clear")
         return link.name
+
+    @contextmanager
+    def hung(self, beginning: str) -> Iterator[None]:
+        """Hang every wire to a neighbour whose name begins so; databases, which would free what was claimed, go on."""
+        found = [link for link in self.all if link.name.startswith(beginning) and not link.name.endswith("postgres")]
+        for link in found:
+            link.turn("hang")
+        try:
+            yield
+        finally:
+            for link in found:
+                link.turn("clear")
 
     def clear(self) -> None:
         """End every spell."""

@@ -20,6 +20,7 @@ from regiohub_local.chaos.oracle import Oracle
 from regiohub_local.chaos.seen import Sight
 from regiohub_local.chaos.wiring import rewire
 from regiohub_local.plan import House, Program
+from regiohub_local.replicas import Replicas
 
 _REST_S = 420
 """A relay that was refused for long asks again after five minutes at the latest."""
@@ -61,7 +62,7 @@ async def _run(rules: Rules, folder: Path) -> report.Outcome:
     links, programs = Links(), dict[str, Program]()
 
     def wire(house: House, wanted: list[Program]) -> list[Program]:
-        wired = rewire(house, links, wanted)
+        wired = rewire(house, links, Replicas(workers=2).rewire(house, wanted))
         programs.update({program.name: program for program in wired})
         return wired
 
