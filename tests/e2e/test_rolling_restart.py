@@ -16,6 +16,7 @@ from tests.support.steady_load import SteadyLoad
 
 _PACE = 22
 _AT_LEAST = 20
+_SHOWN = 50
 
 
 class TwoOfEach:
@@ -73,6 +74,7 @@ async def test_restarting_every_replica_under_load_fails_no_request(house: House
     await working
 
     print(f"{load.made} bookings in {load.seconds:.0f} s, {load.conflicts} conflicts, {load.paid} paid")
+    print("\n".join(load.failures[:_SHOWN]))
     assert load.failures == []
     assert load.made >= _AT_LEAST * load.seconds
     assert load.conflicts > 0
