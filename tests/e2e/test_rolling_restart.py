@@ -14,7 +14,7 @@ from regiohub_local.chaos.wiring import ROOM
 from regiohub_local.plan import DATABASES, SERVICES, House, Program
 from tests.support.steady_load import SteadyLoad
 
-_PACE = 22
+_PACE = 21
 _AT_LEAST = 20
 
 

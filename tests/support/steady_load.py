@@ -83,9 +83,9 @@ class SteadyLoad:
         booking = await self._book(person, offer, start)
         if booking is not None:
             self.made += 1
-        if number % 10 == 0 and self._last is not None:
+        if number % 20 == 0 and self._last is not None:
             await self._rival(person, self._last)
-        if number % 10 == 5:
+        if number % 20 == 10:
             await self._ask(person, "GET", _API)
 
     async def _book(self, person: Person, offer: Offer, start: datetime) -> dict[str, Any] | None:
