@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import asyncpg
 import httpx
@@ -15,6 +16,7 @@ from regiohub_local import postgres, processes, supervise
 from regiohub_local.chaos.faults import LEASE_S, Fault
 from regiohub_local.chaos.links import Links
 from regiohub_local.plan import House, Program
+from regiohub_shared.clock import real_now
 
 _UP_S = 240
 _PATIENCE_S = 60.0
@@ -30,7 +32,8 @@ WHERE (outbox_id, subscriber) IN (SELECT outbox_id, subscriber FROM outbox_deliv
 WHERE delivered_at IS NULL AND dead_at IS NULL AND leased_until IS NULL ORDER BY random() LIMIT 8)
 """
 """What back-off does to one fact and not to the next."""
-_CLAIMED = "SELECT count(*) FROM outbox_delivery WHERE leased_until BETWEEN now() AND now() + make_interval(secs => $1)"
+_CLAIMED = "SELECT count(*) FROM outbox_delivery WHERE leased_until BETWEEN $1 AND $2"
+_HUNG = timedelta(seconds=1)
 _CLAIM_S = 6.0
 """How long a worker is watched for a claim before it is stopped without one."""
 
@@ -97,16 +100,17 @@ class Breaker:
 
     async def _claimed(self, source: str) -> None:
         """Wait until a delivery of the service hangs, for a while."""
-        deadline = time.monotonic() + _CLAIM_S
-        while time.monotonic() < deadline and not await self._claims(source):  # noqa: ASYNC110 - it asks a database
+        deadline, began = time.monotonic() + _CLAIM_S, real_now()
+        while time.monotonic() < deadline and not await self._claims(source, began):  # noqa: ASYNC110 - it asks a database
             await asyncio.sleep(0.1)
 
-    async def _claims(self, source: str) -> int:
-        """How many deliveries of a service have waited for their answer so long that a hung wire must be the reason."""
+    async def _claims(self, source: str, began: datetime) -> int:
+        """How many deliveries of a service, claimed since, have waited so long that a hung wire must be the reason."""
+        lease = timedelta(seconds=LEASE_S)
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             connection = await asyncpg.connect(f"{self._admin}/regiohub_{source}", timeout=5)
             try:
-                return int(await connection.fetchval(_CLAIMED, LEASE_S - 1))
+                return int(await connection.fetchval(_CLAIMED, began + lease, real_now() + lease - _HUNG))
             finally:
                 await connection.close()
         return 0
