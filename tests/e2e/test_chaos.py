@@ -1,4 +1,4 @@
-"""`make chaos` in short: a minute of faults in which every kind of program dies, and every promise holds at rest."""
+"""`make chaos` in short: a minute of faults in which every kind of program dies and workers stand still, and every promise holds at rest."""
 
 import os
 import re
@@ -21,6 +21,7 @@ def test_every_promise_holds_after_a_minute_of_kills_cuts_and_disturbed_facts(tm
     kills = {name: int(count) for name, count in (item.rsplit(" ", 1) for item in told[1].split(", "))}
     assert kills.keys() == KINDS.keys()
     assert min(kills.values()) >= 1
+    assert int(re.search(r"workers stopped (\d+)", said)[1]) >= 1
     delivered, attempts = map(int, re.findall(r"\d+", re.search(r"Facts delivered: .*", said)[0]))
     assert attempts > delivered > 0
     assert list(tmp_path.iterdir()) == []

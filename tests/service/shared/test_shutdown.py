@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from regiohub_local import postgres
+from regiohub_local.plan import HTTP
 from regiohub_local.ports import free_port
 from regiohub_local.postgres import Urls
 from tests.service.shared.probe import app as probe
@@ -32,16 +33,16 @@ async def end(process: Process) -> None:
 
 async def told(process: Process) -> str:
     """Wait for the end and return what it wrote."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         output, _ = await process.communicate()
     return output.decode()
 
 
 @asynccontextmanager
 async def served(urls: Urls) -> AsyncIterator[tuple[Process, str]]:
-    """The probe under uvicorn in a process of its own."""
+    """The probe under uvicorn in a process of its own, with the protocol that our programs use."""
     port = free_port()
-    command = ["-m", "uvicorn", "--factory", "tests.service.shared.probe.app:main", "--port", str(port)]
+    command = ["-m", "uvicorn", "--factory", "tests.service.shared.probe.app:main", "--port", str(port), "--http", HTTP]
     env = os.environ | {"PROBE_DATABASE_URL": urls.app} | tokens.key_for_children()
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=ROOT, env=env, stdout=PIPE, stderr=STDOUT
@@ -74,6 +75,52 @@ async def test_sigterm_lets_requests_finish(urls: Urls, sql: asyncpg.Connection)
             await client.get("/healthz")
     query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'probe_app' AND datname = current_database()"
     assert await sql.fetchval(query) == 0, "its sessions are closed"
+
+
+async def ask(base: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """Return the head of the answer on an open connection; raises when there is none."""
+    writer.write(f"GET /healthz HTTP/1.1\r\nHost: {base.removeprefix('http://')}\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = next(line for line in head.splitlines() if line.startswith("content-length:"))
+    await reader.readexactly(int(length.partition(":")[2]))
+    return head
+
+
+@asynccontextmanager
+async def connected(base: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """An open connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def listens(base: str) -> bool:
+    """Whether new connections are taken."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_sigterm_takes_no_idle_connection_away(urls: Urls) -> None:
+    """What is asked on it afterwards is answered, and the answer says that it was the last; one never used ends too."""
+    async with served(urls) as (process, base), asyncio.timeout(60), connected(base) as used, connected(base) as unused:
+        assert "connection: close" not in await ask(base, *used)
+        process.send_signal(signal.SIGTERM)
+        while await listens(base):
+            await asyncio.sleep(0.05)
+        head = await ask(base, *used)
+        assert head.startswith("http/1.1 200")
+        assert "connection: close" in head
+        assert await used[0].read() == b""
+        assert await unused[0].read() == b""
+        output = await told(process)
+        assert "exceeded" not in output
+        assert "Traceback" not in output
 
 
 async def test_real_server_refuses_what_is_too_large(urls: Urls) -> None:

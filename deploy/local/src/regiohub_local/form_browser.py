@@ -103,7 +103,9 @@ class FormBrowser:
     """One person's browser. `async with FormBrowser() as browser: page = await browser.get(url)`."""
 
     def __init__(self, *, timeout: float = 20, language: str = "de") -> None:
-        self._http = httpx.AsyncClient(timeout=timeout, trust_env=False, cookies=None)
+        # Browsers ask anew where the server closed an idle connection at that moment; this one leaves it in time.
+        limits = httpx.Limits(max_connections=100, keepalive_expiry=2.0)
+        self._http = httpx.AsyncClient(timeout=timeout, trust_env=False, cookies=None, limits=limits)
         self._language = language
         self._cookies: dict[tuple[str, str, str], str] = {}
 

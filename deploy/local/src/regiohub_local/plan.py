@@ -32,6 +32,9 @@ HTTP = "regiohub_shared.web.server:BoundedHttp"
 CONNECTIONS = "512"
 """What one program takes at once (its limit of open files is often 1024); more get 503 before they cost anything."""
 
+GRACE = "12"
+"""Seconds in which an API that was told to end finishes: a waiting sync takes 10. More than that ends by SIGKILL at 15."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -254,7 +257,7 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
     command = _python(
         "uvicorn", f"regiohub_{name}.main:app", "--factory", "--host", "127.0.0.1", "--port", str(port),
         "--http", HTTP, "--ws", "none", "--no-access-log", "--no-server-header", "--no-proxy-headers",
-        "--timeout-keep-alive", "5", "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", "3",
+        "--timeout-keep-alive", "5", "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", GRACE,
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
 

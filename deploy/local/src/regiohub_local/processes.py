@@ -171,10 +171,24 @@ def find(state_dir: Path, name: str) -> Process | None:
 
 def kill(state_dir: Path, name: str) -> bool:
     """SIGKILL the named process with its whole group, as a crash would; it stays in the record, to be started again."""
+    return _send(state_dir, name, signal.SIGKILL)
+
+
+def _send(state_dir: Path, name: str, number: signal.Signals) -> bool:
     process = find(state_dir, name)
     if process is not None:
-        _signal(process, signal.SIGKILL)
+        _signal(process, number)
     return process is not None
+
+
+def stop(state_dir: Path, name: str) -> bool:
+    """SIGSTOP the named process with its whole group, as a machine does that is suspended; `go_on` lets it go on."""
+    return _send(state_dir, name, signal.SIGSTOP)
+
+
+def go_on(state_dir: Path, name: str) -> bool:
+    """SIGCONT what `stop` stopped."""
+    return _send(state_dir, name, signal.SIGCONT)
 
 
 def end(state_dir: Path, *names: str) -> None:

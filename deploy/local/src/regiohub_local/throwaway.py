@@ -15,6 +15,7 @@ from pathlib import Path
 
 from regiohub_local import plan, postgres, processes, supervise
 from regiohub_local.plan import House
+from regiohub_local.supervise import Rewire
 
 _FOREIGN = ("ADMIN_DATABASE_URL", "REGIOHUB_KEYCLOAK_URL")
 _PREFIXES = ("PG", "STRIPE_", "SANDBOX_", "READER_", *(f"{name.upper()}_" for name in plan.DATABASES))
@@ -30,13 +31,18 @@ def stand_alone(*more: str) -> None:
 
 
 @contextmanager
-def running_house(kind: str, settings: Mapping[str, str] | None = None) -> Iterator[House]:
-    """A whole house without the demo region; `settings` are its programs', by the names of the environment."""
+def running_house(
+    kind: str, settings: Mapping[str, str] | None = None, *, rewire: Rewire | None = None
+) -> Iterator[House]:
+    """A whole house without the demo region; `settings` are its programs', by the names of the environment.
+
+    `rewire` may change the programs before they start.
+    """
     stand_alone()
     os.environ.update(settings or {})
     folder = Path(tempfile.mkdtemp(prefix=f"regiohub-{kind}-"))
     try:
-        yield supervise.start(folder, prefer={})
+        yield supervise.start(folder, prefer={}, rewire=rewire)
     finally:
         supervise.stop(folder)
         postgres.stop(folder, remove=True)

@@ -4,6 +4,9 @@ import httpx
 
 from regiohub_shared.tracing import trace_headers
 
+_IDLE = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
+"""Unused connections are kept for 2 s, well below our servers' 5 s, so that none is closed as we write on it."""
+
 
 async def _pass_on(request: httpx.Request) -> None:
     for header, value in trace_headers().items():
@@ -21,6 +24,7 @@ def make_client(
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)),
+        limits=_IDLE,
         auth=auth,
         transport=transport,
         trust_env=False,

@@ -1,24 +1,33 @@
-"""uvicorn's HTTP protocol with an end to its patience: it bounds neither the time nor the size of a request's head.
+"""uvicorn's HTTP protocol with an end to its patience, and with patience at its end.
 
+It bounds neither the time nor the size of a request's head.
 ``uvicorn --http regiohub_shared.web.server:BoundedHttp``. Without it, one caller who sends a header byte by byte (or a
 header without end) holds a connection (or the memory) for as long as he likes; and what he sends *after* the body (a
 trailer) joins the headers that were checked already.
+
+And at SIGTERM it closes every idle connection at once: a request that is on its way on one of them, or waits unread in
+the kernel, is lost. Here each connection goes on until its next answer, which says ``Connection: close``, or until its
+ordinary keep-alive time is over. A client that itself uses no connection that has been idle for that long sees nothing.
 """
 
 import asyncio
 from typing import Any
+from weakref import WeakSet
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 HEAD_S = 10.0
 """Seconds from the connection, or from the last answer, to the end of the next request's head."""
 HEAD_BYTES = 64 * 1024
 _LATE = b"408 Request Timeout"
 _LONG = b"431 Request Header Fields Too Large"
+_ending: WeakSet[ServerState] = WeakSet()
+"""Servers that were told to end."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Closes a connection whose next head does not end in time or in size, and drops trailers."""
+    """Closes a connection whose next head does not end in time or in size, drops trailers, loses no request at the end."""
 
     head_s = HEAD_S
 
@@ -62,6 +71,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_head, self._unread = False, 0
         self._stop_waiting()
         super().on_headers_complete()
+        if self.server_state in _ending:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Count no body; the app bounds it."""
@@ -79,9 +90,17 @@ class BoundedHttp(HttpToolsProtocol):
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait_for_head()
 
-    def _wait_for_head(self) -> None:
+    def shutdown(self) -> None:
+        """Make the next answer the last one; a connection on which nobody asks any more ends by its keep-alive time."""
+        _ending.add(self.server_state)
+        if self.cycle is None:
+            self._wait_for_head(min(self.head_s, self.timeout_keep_alive))
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def _wait_for_head(self, seconds: float = 0) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(self.head_s, self._refuse, _LATE)
+        self._deadline = self.loop.call_later(seconds or self.head_s, self._refuse, _LATE)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

@@ -135,6 +135,10 @@ BROKEN = {
     "a gap in the chain": ("door_events_complete", {"readers": (state.Reader("polch", 2, 0),)}),
     "events that wait": ("door_events_complete", {"readers": (state.Reader("polch", 1, 1),)}),
     "a dead letter": ("facts_applied_once", {"facts": (replace(GOOD.facts[0], is_dead=True),)}),
+    "an outcome written over another's": (
+        "outcomes_are_of_the_last_claim",
+        {"facts": (replace(GOOD.facts[0], error="TimeoutError"),)},
+    ),
     "a fact that its receiver forgot": ("facts_applied_once", {"facts": (replace(GOOD.facts[0], received=0),)}),
 }
 

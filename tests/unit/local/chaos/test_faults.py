@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from regiohub_local.chaos.faults import KINDS, TARGETS, WEBHOOKS, plan
+from regiohub_local.chaos.faults import KINDS, LEASE_S, TARGETS, WEBHOOKS, plan
+from regiohub_shared.events.relay import RelayRules
 
 
 def _kills(faults):
@@ -29,6 +30,15 @@ def test_a_short_run_kills_each_kind_and_throws_every_switch(seed):
     assert all(any(killed[name] for name in names) for names in KINDS.values())
     assert {fault.how for fault in faults if fault.act == "webhooks"} == set(WEBHOOKS)
     assert {fault.how for fault in faults if fault.act == "facts"} == {"repeat", "delay"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_short_run_stops_workers_for_longer_than_their_claims_hold(seed):
+    stops = [fault for fault in plan(seed, 60, 1) if fault.act == "stop"]
+
+    assert {fault.target for fault in stops} <= set(KINDS["worker"])
+    assert len(stops) >= 2
+    assert min(fault.seconds for fault in stops) > LEASE_S == RelayRules().lease_s
 
 
 def test_the_plan_is_in_order_and_within_its_time():

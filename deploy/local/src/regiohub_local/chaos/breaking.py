@@ -7,14 +7,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import asyncpg
 import httpx
 
 from regiohub_local import postgres, processes, supervise
-from regiohub_local.chaos.faults import Fault
+from regiohub_local.chaos.faults import LEASE_S, Fault
 from regiohub_local.chaos.links import Links
 from regiohub_local.plan import House, Program
+from regiohub_shared.clock import real_now
 
 _UP_S = 240
 _PATIENCE_S = 60.0
@@ -30,6 +32,10 @@ WHERE (outbox_id, subscriber) IN (SELECT outbox_id, subscriber FROM outbox_deliv
 WHERE delivered_at IS NULL AND dead_at IS NULL AND leased_until IS NULL ORDER BY random() LIMIT 8)
 """
 """What back-off does to one fact and not to the next."""
+_CLAIMED = "SELECT count(*) FROM outbox_delivery WHERE leased_until BETWEEN $1 AND $2"
+_HUNG = timedelta(seconds=1)
+_CLAIM_S = 6.0
+"""How long a worker is watched for a claim before it is stopped without one."""
 
 
 async def _until(at: float, clock: Callable[[], float]) -> None:
@@ -61,6 +67,8 @@ class Breaker:
         match fault.act:
             case "kill":
                 await self._kill(fault)
+            case "stop":
+                await self._stop(fault)
             case "link":
                 await self._links.spell(int(fault.target), fault.how, fault.seconds)
                 self.done[f"links {fault.how}"] += 1
@@ -78,6 +86,34 @@ class Breaker:
                 self.kills[fault.target] += await asyncio.to_thread(processes.kill, self._house.state_dir, fault.target)
             await asyncio.sleep(fault.seconds)
             await self._bring_back(fault.target)
+
+    async def _stop(self, fault: Fault) -> None:
+        """Stop a worker while it waits for answers, let them come and its claims lapse, and let it go on."""
+        async with self._locks[fault.target]:
+            source = fault.target.partition("-")[0]
+            with self._links.hung(f"{fault.target} → "):
+                await self._claimed(source)
+                was_stopped = processes.stop(self._house.state_dir, fault.target)
+            await asyncio.sleep(fault.seconds)
+            processes.go_on(self._house.state_dir, fault.target)
+            self.done["workers stopped"] += was_stopped
+
+    async def _claimed(self, source: str) -> None:
+        """Wait until a delivery of the service hangs, for a while."""
+        deadline, began = time.monotonic() + _CLAIM_S, real_now()
+        while time.monotonic() < deadline and not await self._claims(source, began):  # noqa: ASYNC110 - it asks a database
+            await asyncio.sleep(0.1)
+
+    async def _claims(self, source: str, began: datetime) -> int:
+        """How many deliveries of a service, claimed since, have waited so long that a hung wire must be the reason."""
+        lease = timedelta(seconds=LEASE_S)
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(f"{self._admin}/regiohub_{source}", timeout=5)
+            try:
+                return int(await connection.fetchval(_CLAIMED, began + lease, real_now() + lease - _HUNG))
+            finally:
+                await connection.close()
+        return 0
 
     async def _bring_back(self, name: str) -> None:
         await asyncio.to_thread(self._restart, name)

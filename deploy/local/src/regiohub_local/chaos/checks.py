@@ -197,10 +197,17 @@ def facts_applied_once(_oracle: Oracle, state: State) -> Iterator[str]:
             yield f"fact {fact.id} from {fact.source} to {fact.subscriber}: dead={fact.is_dead}, received {fact.received}"
 
 
+def outcomes_are_of_the_last_claim(_oracle: Oracle, state: State) -> Iterator[str]:
+    """Whoever lost its claim while it stood still wrote nothing over the outcome of the one that took it over."""
+    for fact in state.facts:
+        if fact.error:
+            yield f"fact {fact.id} from {fact.source} to {fact.subscriber} was delivered, and tells {fact.error!r}"
+
+
 CHECKS: tuple[Check, ...] = (
     everybody_was_answered, acknowledged_once, refused_left_nothing, cancelled_as_told, no_overlap, occupied_as_booked,
     charged_once, refunded_once, granted_once, journal_balances, books_agree, paid_at_provider, door_events_complete,
-    facts_applied_once,
+    facts_applied_once, outcomes_are_of_the_last_claim,
 )  # fmt: skip
 
 

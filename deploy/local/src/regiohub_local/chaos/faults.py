@@ -9,29 +9,32 @@ from typing import Literal
 
 KINDS: dict[str, tuple[str, ...]] = {
     "api": ("gateway", "booking", "access", "billing"),
-    "worker": ("booking-worker", "access-worker", "billing-worker"),
+    "worker": tuple(f"{name}-worker-{number}" for name in ("booking", "access", "billing") for number in (1, 2)),
     "reader": ("reader-polch", "reader-rieden", "reader-andernach", "reader-bendorf", "reader-mayen"),
     "sandbox": ("stripe",),
     "postgres": ("postgres",),
     "keycloak": ("keycloak",),
 }
-"""Everything that is killed, by kind."""
+"""Everything that is killed, by kind; there are two replicas of each worker."""
 TARGETS = tuple(name for names in KINDS.values() for name in names)
 WEATHER = ("cut", "slow", "mute", "hang")
 WEBHOOKS = ("duplicate", "shuffle", "drop", "hold", "send")
 FACT_SOURCES = ("booking", "access", "billing")
+LEASE_S = 15.0
+"""How long a relay's claim holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that goes wrong `at` seconds into the run, for `seconds`.
 
-    kill: `target` is a program. link: `how` the wires that match `target` behave. webhooks: the sandbox's switch `how`.
+    kill: `target` is a program. stop: `target` is a worker that stands still for so long that its claims lapse and its
+    other replica takes them over; then it goes on as if nothing had been. link: `how` the wires that match `target` behave. webhooks: the sandbox's switch `how`.
     facts: the outbox of `target`; `how` is repeat (delivered ones once more) or delay (newer ones overtake).
     """
 
     at: float
-    act: Literal["kill", "link", "webhooks", "facts"]
+    act: Literal["kill", "stop", "link", "webhooks", "facts"]
     target: str
     how: str
     seconds: float
@@ -44,6 +47,7 @@ def plan(seed: int, seconds: float, kills: int) -> tuple[Fault, ...]:
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     found = [*_kills(rng, seconds, kills), *_links(rng, seconds), *_webhooks(rng, seconds), *_facts(rng, seconds)]
+    found += _stops(rng, seconds)
     return tuple(sorted(found, key=lambda fault: fault.at))
 
 
@@ -60,6 +64,14 @@ def _kills(rng: random.Random, seconds: float, kills: int) -> Iterable[Fault]:
 def _one_reader(rng: random.Random) -> Sequence[str]:
     reader = rng.choice(KINDS["reader"])
     return [name for name in TARGETS if name == reader or name not in KINDS["reader"]]
+
+
+def _stops(rng: random.Random, seconds: float) -> Iterable[Fault]:
+    """About every twenty seconds a worker, by turns; booking's first, since it is booking that tells most facts."""
+    shuffled = rng.sample(KINDS["worker"], len(KINDS["worker"]))
+    workers = sorted(shuffled, key=lambda name: not name.startswith("booking"))
+    for turn, at in enumerate(_moments(rng, seconds, 20.0)):
+        yield Fault(at, "stop", workers[turn % len(workers)], "", LEASE_S + rng.uniform(1.0, 5.0))
 
 
 def _links(rng: random.Random, seconds: float) -> Iterable[Fault]:

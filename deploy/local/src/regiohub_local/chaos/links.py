@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Literal, cast
@@ -34,6 +35,10 @@ class Link:
         chosen: int = self.server.sockets[0].getsockname()[1]
         return chosen
 
+    def far_end(self) -> int:
+        """Return the port to which the next connection goes."""
+        return self.target
+
     def turn(self, weather: Weather) -> None:
         """Change the weather."""
         self.weather = weather
@@ -62,7 +67,7 @@ class Link:
             await self._still()
             if self.weather == "cut":
                 return
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.far_end())
         except OSError:
             return
         else:
@@ -133,6 +138,18 @@ class Links:
         await asyncio.sleep(seconds)
         link.turn("clear")
         return link.name
+
+    @contextmanager
+    def hung(self, beginning: str) -> Iterator[None]:
+        """Hang every wire to a neighbour whose name begins so; databases, which would free what was claimed, go on."""
+        found = [link for link in self.all if link.name.startswith(beginning) and not link.name.endswith("postgres")]
+        for link in found:
+            link.turn("hang")
+        try:
+            yield
+        finally:
+            for link in found:
+                link.turn("clear")
 
     def clear(self) -> None:
         """End every spell."""

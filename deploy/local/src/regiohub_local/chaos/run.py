@@ -20,6 +20,7 @@ from regiohub_local.chaos.oracle import Oracle
 from regiohub_local.chaos.seen import Sight
 from regiohub_local.chaos.wiring import rewire
 from regiohub_local.plan import House, Program
+from regiohub_local.replicas import Replicas
 
 _REST_S = 420
 """A relay that was refused for long asks again after five minutes at the latest."""
@@ -61,7 +62,7 @@ async def _run(rules: Rules, folder: Path) -> report.Outcome:
     links, programs = Links(), dict[str, Program]()
 
     def wire(house: House, wanted: list[Program]) -> list[Program]:
-        wired = rewire(house, links, wanted)
+        wired = rewire(house, links, Replicas(workers=2).rewire(house, wanted))
         programs.update({program.name: program for program in wired})
         return wired
 
@@ -109,13 +110,13 @@ def _clock(work: members.Work, seconds: float) -> Callable[[], float]:
 
 async def _judge(house: House, oracle: Oracle, breaker: Breaker) -> report.Outcome:
     sight = Sight(house)
-    unrest = await _rest(sight)
+    unrest = await rest(sight)
     wrong = [f"at rest: {what}" for what in unrest] + checks.violations(oracle, await sight.look())
     facts, deliveries = await sight.delivered()
     return report.Outcome(oracle, breaker.kills, breaker.done, facts, deliveries, wrong)
 
 
-async def _rest(sight: Sight) -> list[str]:
+async def rest(sight: Sight) -> list[str]:
     """Wait until nothing is under way, twice in a row; return what still is after _REST_S."""
     deadline, quiet, unrest = time.monotonic() + _REST_S, 0, ["nobody has looked"]
     while time.monotonic() < deadline and quiet < 3:

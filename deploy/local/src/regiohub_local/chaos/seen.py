@@ -45,7 +45,7 @@ FROM journal_entry e JOIN journal_line l ON l.entry_id = e.id JOIN seller s ON s
 _CASES = "SELECT kind || ' ' || source || ': ' || detail FROM clearing_item WHERE resolved_at IS NULL"
 _GRANTS = 'SELECT booking_id::text, status FROM "grant"'
 _EVENTS = "SELECT hub, reader_log, reader_sequence, door, at, decision FROM door_event"
-_FACTS = "SELECT outbox_id::text, subscriber, dead_at IS NOT NULL FROM outbox_delivery"
+_FACTS = "SELECT outbox_id::text, subscriber, dead_at IS NOT NULL, last_error FROM outbox_delivery"
 _INBOX = "SELECT event_id::text FROM inbox"
 _DELIVERED = "SELECT count(*), coalesce(sum(attempts), 0)::bigint FROM outbox_delivery WHERE delivered_at IS NOT NULL"
 
@@ -128,8 +128,8 @@ class Sight:
         inboxes = {service: Counter(await self._all(service, _INBOX, str)) for service in SERVICES}
         sent = [(source, row) for source in SERVICES for row in await self._rows(source, _FACTS)]
         return tuple(
-            state.Fact(fact, source, subscriber, is_dead, inboxes[subscriber][fact])
-            for source, (fact, subscriber, is_dead) in sent
+            state.Fact(fact, source, subscriber, is_dead, inboxes[subscriber][fact], error)
+            for source, (fact, subscriber, is_dead, error) in sent
         )
 
     async def _readers(self) -> tuple[state.Reader, ...]:

@@ -136,13 +136,17 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact for one subscriber, and how often its receiver has it in its inbox."""
+    """A fact for one subscriber, and how often its receiver has it in its inbox.
+
+    `error` is how the last attempt to deliver it failed, empty if it did not.
+    """
 
     id: str
     source: str
     subscriber: str
     is_dead: bool
     received: int
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

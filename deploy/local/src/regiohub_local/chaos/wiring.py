@@ -14,7 +14,7 @@ _ADDRESSES = (
 )  # fmt: skip
 """Ends of the settings by which a program reaches another; public addresses stay as people know them."""
 _PEERS = ("booking", "access", "billing", "keycloak", "stripe", "postgres")
-_ROOM = {
+ROOM = {
     "GATEWAY_HOLDS_PER_HOUR": "100000",
     "GATEWAY_REQUESTS_PER_MINUTE": "1000000",
     "GATEWAY_LOGINS_PER_MINUTE": "100000",
@@ -49,4 +49,4 @@ def _behind(house: House, links: Links, gateway: Program) -> Program:
     links.open("world → gateway", hidden, gateway.port)
     command = [str(hidden) if word == public else word for word in gateway.command]
     ready = gateway.ready.replace(f":{public}", f":{hidden}")
-    return replace(gateway, command=command, port=hidden, ready=ready, env=gateway.env | _ROOM)
+    return replace(gateway, command=command, port=hidden, ready=ready, env=gateway.env | ROOM)

@@ -39,13 +39,15 @@ ReaderId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,100}$", examples=["re
     responses=problems(ReaderMismatch, ReaderNotFound),
 )
 async def sync_reader(
-    reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep
+    *, reader_id: ReaderId, body: wire.SyncRequest, device: Device, db: DatabaseDep, rules: RulesDep, call: Request
 ) -> Response:
     """Events up; keys, deny-list, PINs and commands (to readers that understand them) down.
 
     Waits up to `wait_s` (at most 10) seconds for news. Repeating a request changes nothing.
     """
-    answer = await sync.synchronise(db, principal=device, reader_id=reader_id, request=_checked(body), rules=rules)
+    answer = await sync.synchronise(
+        db, principal=device, reader_id=reader_id, request=_checked(body), rules=rules, is_gone=call.is_disconnected
+    )
     return JSONResponse(answer.to_json(), headers={"Cache-Control": "no-store"})
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -46,10 +46,17 @@ class Rules:
 
 
 async def synchronise(
-    db: Database, *, principal: Principal, reader_id: str, request: wire.SyncRequest, rules: Rules
+    db: Database,
+    *,
+    principal: Principal,
+    reader_id: str,
+    request: wire.SyncRequest,
+    rules: Rules,
+    is_gone: Callable[[], Awaitable[bool]],
 ) -> wire.SyncResponse:
     """Take the events in one transaction; then wait, holding none, until there is news or the time is up.
 
+    ``is_gone`` says whether the reader has hung up: nobody waits for a reader that does not.
     Raises :class:`ReaderMismatch` and :class:`ReaderNotFound`. Repeating a request changes nothing.
     """
     check_is_reader(principal, reader_id)
@@ -58,10 +65,10 @@ async def synchronise(
     deadline = time.monotonic() + min(request.wait_s, MAX_WAIT_S)
     seen = -1
     while True:
+        is_last = has_told or time.monotonic() >= deadline or await is_gone()
         async with db.session() as session:
             reader = await places.get_reader(session, reader_id)
             hub = await places.get_hub(session, reader.hub)
-            is_last = has_told or time.monotonic() >= deadline
             if is_last or hub.change_sequence != seen:
                 orders = await commands_for(
                     session, hub=hub.slug, reader_id=reader_id, request=request, real_now=clock.real_now()
