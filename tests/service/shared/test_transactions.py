@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from regiohub_local.postgres import Urls
 from regiohub_shared.db.database import Database
+from regiohub_shared.db.errors import is_away
 from tests.support import tokens
 
 
@@ -143,3 +144,24 @@ class TestIdempotencyKey:
         assert await sql.fetchval("SELECT count(*) FROM idempotency_key") == 0
         answer = await client.post("/v1/payments", json={"text": "a"}, headers=self._headers("k-1"))
         assert answer.status_code == 201
+
+
+async def test_a_connection_lost_within_a_transaction_is_a_database_that_is_away(
+    urls: Urls, admin: asyncpg.Connection
+) -> None:
+    """Seen under kills: asyncpg calls the end of such a transaction a misuse, and the member heard 500 instead of 503."""
+    db = Database(urls.app)
+
+    async def lose() -> None:
+        async with db.transaction() as connection:
+            await admin.execute("SELECT pg_terminate_backend($1)", await connection.fetchval("SELECT pg_backend_pid()"))
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
+                while True:
+                    await connection.execute("SELECT 1")
+
+    try:
+        with pytest.raises(ConnectionResetError) as lost:
+            await lose()
+        assert is_away(lost.value)
+    finally:
+        await db.close()

@@ -28,6 +28,13 @@ async def _as_it_is(_connection: Any) -> None:
     """
 
 
+def _is_lost(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back: it does so at once with a closed one
+        return True
+
+
 class _Session(ModelSession):
     execute = PlainSession.execute
 
@@ -69,10 +76,19 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """One transaction on a plain asyncpg connection: commits at the end, rolls back on any error."""
+        """One transaction on a plain asyncpg connection: commits at the end, rolls back on any error.
+
+        Raises :class:`ConnectionResetError` where asyncpg would call a lost connection our misuse of it.
+        """
         pool = await self.pool()
-        async with pool.acquire(timeout=5) as connection, connection.transaction():
-            yield connection
+        async with pool.acquire(timeout=5) as connection:
+            try:
+                async with connection.transaction():
+                    yield connection
+            except asyncpg.InterfaceError as error:
+                if not _is_lost(connection):
+                    raise
+                raise ConnectionResetError("the connection to the database was lost") from error
 
     async def close(self) -> None:
         """Close both pools."""

@@ -160,3 +160,10 @@ def test_who_got_no_answer_is_named(oracle):
     oracle.miss("login")
 
     assert checks.violations(oracle, GOOD) == ["everybody_was_answered: login"]
+
+
+def test_a_server_error_is_a_case_of_its_own(oracle):
+    oracle.answers["500 POST booking"] += 2
+    oracle.answers["503"] += 9
+
+    assert checks.violations(oracle, GOOD) == ["nothing_broke: 2 times: 500 POST booking"]

@@ -27,6 +27,13 @@ def everybody_was_answered(oracle: Oracle, _state: State) -> Iterator[str]:
     yield from oracle.unanswered
 
 
+def nothing_broke(oracle: Oracle, _state: State) -> Iterator[str]:
+    """Whatever dies, a member hears 503 and asks again; 500 is a case that nobody thought of."""
+    for answer, count in oracle.answers.items():
+        if answer.startswith("500"):
+            yield f"{count} times: {answer}"
+
+
 def acknowledged_once(oracle: Oracle, state: State) -> Iterator[str]:
     """Every acknowledged booking exists once, as it was acknowledged; there is no other."""
     rows = _by(state.bookings, lambda row: row.id)
@@ -205,7 +212,7 @@ def outcomes_are_of_the_last_claim(_oracle: Oracle, state: State) -> Iterator[st
 
 
 CHECKS: tuple[Check, ...] = (
-    everybody_was_answered, acknowledged_once, refused_left_nothing, cancelled_as_told, no_overlap, occupied_as_booked,
+    everybody_was_answered, nothing_broke, acknowledged_once, refused_left_nothing, cancelled_as_told, no_overlap, occupied_as_booked,
     charged_once, refunded_once, granted_once, journal_balances, books_agree, paid_at_provider, door_events_complete,
     facts_applied_once, outcomes_are_of_the_last_claim,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from regiohub_access import rh1
+from regiohub_access.rh1.reasons import Reason
 from regiohub_local import story
 from regiohub_local.chaos.caller import Caller, Unanswered, kind
 from regiohub_local.chaos.oracle import Acknowledged, Decision, Oracle
@@ -194,10 +195,11 @@ class Member:
                 decided: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError):
             return None
-        if "decision" in decided:
+        if "decision" not in decided:
+            return None
+        if decided["reason"] != Reason.UNKNOWN_DOOR:  # before its first sync a reader has no door, so no event either
             self._oracle.decide(Decision(hub, door, decided["at"], decided["decision"]))
-            return decided
-        return None
+        return decided
 
 
 async def work(shared: Work, names: Sequence[str], seed: int, *, hands: int, pause_s: float) -> None:
