@@ -35,6 +35,17 @@ CREATE = (
     "CONSTRAINT pk_epoch PRIMARY KEY (number))"
 )
 """For a service's migration; its app role may read it and no more."""
+DROP = (
+    """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM epoch) THEN
+        RAISE EXCEPTION 'No step back: a restore has raised the epoch, and without it neighbours skip what is new.';
+    END IF;
+END $$
+    """,
+    "DROP TABLE epoch",
+)
+"""For its step back; refused where a restore has written into it."""
 
 _OWN = text("SELECT coalesce(max(number), 0) FROM epoch")
 _OF_BACKUP = text("SELECT max(number) FROM epoch WHERE backup_at = :backup_at")

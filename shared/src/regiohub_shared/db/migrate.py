@@ -44,9 +44,11 @@ def is_behind(found: str | None, expected: str) -> bool:
 def run_migrations(script_location: Path, url: str, revision: str = "head", *, app_role: str = "") -> None:
     """Bring the database at ``url`` (owner role) to ``revision``; a second caller waits, then finds nothing to do.
 
+    ``-1`` is one step back; a migration whose step back would lose facts raises instead, and nothing has changed.
     ``app_role`` gets the rights that ``db/rights.py`` gives; empty: ``<service>_app``.
     """
-    command.upgrade(_config(script_location, url, app_role), revision)
+    move = command.downgrade if revision.startswith("-") else command.upgrade
+    move(_config(script_location, url, app_role), revision)
 
 
 def new_revision(script_location: Path, message: str) -> Path:
@@ -87,7 +89,7 @@ def run_env(metadata: MetaData) -> None:
 def main(script_location: Path, url: str) -> None:
     """Command line of a service's migration job."""
     parser = argparse.ArgumentParser(description="Bring this service's database to the newest schema")
-    parser.add_argument("revision", nargs="?", default="head")
+    parser.add_argument("revision", nargs="?", default="head", help="a number, head, or -1: one step back")
     parser.add_argument("--app-role", default="", help="role of the running service, if it is not <service>_app")
     chosen = parser.parse_args()
     run_migrations(script_location, url, chosen.revision, app_role=chosen.app_role)

@@ -5,7 +5,7 @@ A gap is written once, by the restore, as owner; the app role reads it. Nobody c
 
 from alembic import op
 
-from regiohub_shared.db.epoch import CREATE
+from regiohub_shared.db.epoch import CREATE, DROP
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0004"
@@ -31,6 +31,16 @@ ALTER TABLE clearing_item ADD CONSTRAINT ck_clearing_item_kind
     """,
 )
 
+_DOWN = (
+    DROP[0],
+    "DROP TABLE number_gap",
+    DROP[1],
+    "ALTER TABLE clearing_item DROP CONSTRAINT ck_clearing_item_kind",
+    """
+ALTER TABLE clearing_item ADD CONSTRAINT ck_clearing_item_kind
+    CHECK (kind IN ('refund_failed', 'refund_unmatched', 'payment_unmatched', 'not_invoiced', 'dispute'))
+    """,
+)
 _RIGHTS = {
     "charge": "SELECT, INSERT, UPDATE (version, sub, status, fee_cents, hold_until, confirmed_at, cancelled_at, lines, "
     "verdicts, problem)",
@@ -51,6 +61,8 @@ _RIGHTS = {
     ("document", "document_line", "journal_entry", "journal_line", "export_batch", "export_row"), "SELECT, INSERT"
 )
 
+_FACTS = FACT_RIGHTS | {"outbox": f"{FACT_RIGHTS['outbox']}, UPDATE (data)"}
+
 
 def upgrade() -> None:
     """Add both tables and the kind."""
@@ -61,10 +73,11 @@ def upgrade() -> None:
             f"CREATE TRIGGER number_gap_append_only_{name} BEFORE {when} ON number_gap "
             f"FOR EACH {name} EXECUTE FUNCTION refuse_change()"
         )
-    facts = FACT_RIGHTS | {"outbox": f"{FACT_RIGHTS['outbox']}, UPDATE (data)"}
-    grant_rights("billing", _RIGHTS | facts | {"epoch": "SELECT", "number_gap": "SELECT"})
+    grant_rights("billing", _RIGHTS | _FACTS | {"epoch": "SELECT", "number_gap": "SELECT"})
 
 
 def downgrade() -> None:
-    """Issued documents are kept for ten years: there is no way back."""
-    raise NotImplementedError
+    """Take both away as long as no restore has written into them: a gap in the numbers is kept like the documents."""
+    for statement in _DOWN:
+        op.execute(statement)
+    grant_rights("billing", _RIGHTS | _FACTS)

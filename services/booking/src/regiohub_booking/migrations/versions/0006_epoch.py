@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from regiohub_shared.db.epoch import CREATE
+from regiohub_shared.db.epoch import CREATE, DROP
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0006"
@@ -37,5 +37,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE epoch")
+    for statement in DROP:
+        op.execute(statement)
     grant_rights("booking", _RIGHTS, sequences=("occupancy_lane",))
