@@ -36,6 +36,12 @@ def _locked_down(pod: Pod) -> list[str]:
     ]  # fmt: skip
 
 
+def _image(named: str) -> str:
+    """What deploy/images/build.sh has just built of that name: TAG may differ from the manifest's."""
+    name, _, tag = named.rpartition(":")
+    return f"localhost/{name}:{os.environ.get('TAG') or tag}"
+
+
 @contextmanager
 def running(
     pod: Pod, env: Mapping[str, str], database: Path, command: Sequence[str] | None = None
@@ -46,7 +52,7 @@ def running(
     name = "regiohub-trial-" + pod.owner.lower().replace("/", "-")
     podman(
         "run", "--detach", f"--name={name}", "--replace", *_locked_down(pod), *told,
-        f"--volume={database}:/run/postgresql:ro", f"localhost/{container['image']}",
+        f"--volume={database}:/run/postgresql:ro", _image(container["image"]),
         *(command or [*container["command"], *container.get("args", ())]),
     )  # fmt: skip
     try:
