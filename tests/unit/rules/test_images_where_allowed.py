@@ -16,7 +16,9 @@ OTHERWISE = 'echo "unshare: fork failed: Cannot allocate memory" >&2; exit 1'
 def run(folder: Path, unshare: str, *command: str, making: str = "echo makes") -> tuple[int, str]:
     (folder / "unshare").write_text(f"#!/bin/sh\n{unshare}\n")
     (folder / "unshare").chmod(0o755)
-    env = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "MAKEFLAGS": ""}
+    # A make of its own: one that runs below CI's would print its folder.
+    outside = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
+    env = outside | {"PATH": f"{folder}:{os.environ['PATH']}"}
     told = command or ("make", "images-where-allowed", f"MAKE={making}")
     done = subprocess.run(told, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
