@@ -56,7 +56,7 @@ doctor: $(VENV)/.ready ## Examine every database, compare them with each other a
 	@$(PY) -m regiohub_local doctor
 
 ##@ Prove
-.PHONY: test unit service contract identity browser e2e chaos bench screenshots
+.PHONY: test unit service contract identity browser e2e chaos bench elsewhere screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(SPREAD) $(T)
@@ -74,6 +74,9 @@ chaos: $(VENV)/.ready $(VENDOR)/.ready ## 1,000 bookings while everything is kil
 	@$(PY) -m regiohub_local chaos $(if $(SEED),--seed $(SEED)) $(T)
 bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten minutes), into .run/bench.json and docs/performance.md; T="--seconds 3" is shorter
 	@$(PY) -m regiohub_local bench $(T)
+
+elsewhere: $(VENV)/.ready ## Play `make run` as a throw-away user, then again with no network but loopback (root)
+	@$(PY) -m regiohub_local.elsewhere
 
 screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × language as a picture, into .run/screenshots
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots
