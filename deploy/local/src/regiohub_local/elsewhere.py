@@ -20,6 +20,7 @@ from regiohub_local.plan import ROOT
 NAME = "regiohub-elsewhere"
 KEPT = ("PIP_", "SSL_", "REQUESTS_", "CURL_", "NODE_EXTRA_")
 """What tells pip and npm where packages are and whom to trust; nothing else of our environment goes along."""
+JAVA_LEAVES = Path("/tmp", f"hsperfdata_{NAME}")  # noqa: S108 - wherever Java is told to put its files
 LOGS = ROOT / ".run" / "elsewhere-log"
 
 
@@ -138,6 +139,7 @@ def _remove(user: struct_passwd) -> None:
             _make(user, "stop")
     finally:
         _call("userdel", "--remove", NAME)
+        shutil.rmtree(JAVA_LEAVES, ignore_errors=True)
 
 
 def _call(*command: str) -> None:
