@@ -56,12 +56,15 @@ doctor: $(VENV)/.ready ## Examine every database, compare them with each other a
 	@$(PY) -m regiohub_local doctor
 
 ##@ Prove
-.PHONY: test unit service contract identity browser e2e chaos bench elsewhere screenshots
+.PHONY: test unit service service-debian contract identity browser e2e chaos rolling bench elsewhere screenshots
 test: unit service contract identity browser e2e ## Run the tests from unit to the whole house, none skipped
 unit: $(VENV)/.ready ## Pure rules
 	@$(PYTEST) tests/unit $(SPREAD) $(T)
 service: $(VENV)/.ready $(VENDOR)/.ready ## One app each, on a real PostgreSQL
 	@$(PYTEST) tests/service $(SPREAD) $(T)
+DEBIAN_POSTGRES ?= /usr/lib/postgresql/15/bin
+service-debian: $(VENV)/.ready $(VENDOR)/.ready ## The same on Debian's PostgreSQL 15 (package postgresql-15); T=tests/… chooses
+	@REGIOHUB_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(PYTEST) $(or $(T),tests/service) $(SPREAD)
 contract: $(VENV)/.ready $(VENDOR)/.ready ## Each fact against its real receiver
 	@$(PYTEST) tests/contract $(SPREAD) $(T)
 identity: $(VENV)/.ready ## Against a real Keycloak
@@ -75,6 +78,8 @@ chaos: $(VENV)/.ready $(VENDOR)/.ready ## 1,000 bookings while everything is kil
 bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten minutes), into .run/bench.json and docs/performance.md; T="--seconds 3" is shorter
 	@$(PY) -m regiohub_local bench $(T)
 
+rolling: $(VENV)/.ready $(VENDOR)/.ready ## Restart each of two replicas under 20 bookings a second; no request may fail
+	@ROLLING_AT_LEAST=20 $(PYTEST) tests/e2e/test_rolling_restart.py -s $(T)
 elsewhere: $(VENV)/.ready ## Play `make run` as a throw-away user, then again with no network but loopback (root)
 	@$(PY) -m regiohub_local.elsewhere
 

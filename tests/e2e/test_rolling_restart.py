@@ -1,6 +1,7 @@
 """Two replicas of every API and worker at once; each is restarted under load, and no client sees anything of it."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from regiohub_local.chaos.wiring import ROOM
 from regiohub_local.plan import DATABASES, SERVICES, House, Program
 from tests.support.steady_load import SteadyLoad
 
-_PACE = 21
-_AT_LEAST = 20
+_AT_LEAST = int(os.environ.get("ROLLING_AT_LEAST", "0"))
+"""Bookings per second that the run must have made: `make rolling` asks for 20; CI times nothing and asks for a few."""
+_PACE = _AT_LEAST + 1 if _AT_LEAST else 5
 
 
 class TwoOfEach:
