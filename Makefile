@@ -80,8 +80,8 @@ bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten min
 
 rolling: $(VENV)/.ready $(VENDOR)/.ready ## Restart each of two replicas under 20 bookings a second; no request may fail
 	@ROLLING_AT_LEAST=20 $(PYTEST) tests/e2e/test_rolling_restart.py -s $(T)
-elsewhere: ## `make run` as a throw-away user, then in a network of loopback alone (root)
-	@deploy/local/elsewhere.sh
+elsewhere: $(VENV)/.ready ## Play `make run` as a throw-away user, then again with no network but loopback (root)
+	@$(PY) -m regiohub_local.elsewhere
 
 screenshots: $(VENV)/.ready $(VENDOR)/.ready ## Every page × state × width × language as a picture, into .run/screenshots
 	@REGIOHUB_NOW=$${REGIOHUB_NOW:-2027-03-09T09:40:00+01:00} $(PY) -m regiohub_local screenshots

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from regiohub_shared.db.migrate import NoStepBack
 from tests.service.booking.world import DESK, FREE
 from tests.service.migrations.old_rows import bring_to, columns_of, first_schema, lay, rows_of
 from tests.service.restore.test_drill import Tale, fetch_keys
@@ -17,6 +18,8 @@ from tests.support.world_street import Street, street_on
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 LATER = {"booking": {"calendar_feed"}, "access": {"command"}, "billing": {"number_gap"}}
 """Tables that the first version had not, beside the epoch."""
+FIRST = {"booking": "-5", "access": "-3", "billing": "-1"}
+"""As many steps as there are before one that refuses."""
 
 
 async def lived_in(town: Street) -> list[dict[str, object]]:
@@ -48,7 +51,7 @@ async def test_an_installation_of_the_first_day_becomes_one_of_today(
             await lay(cluster, urls.owner, rows, columns)
             assert await rows_of(urls.owner, columns) == rows
 
-            for revision in ("head", "-1", "head"):
+            for revision in ("head", "-1", "head", FIRST[name], "head"):
                 bring_to(name, urls, revision)
                 assert await rows_of(urls.owner, columns) == rows, f"{name} to {revision}"
             assert await columns_of(urls.owner) == await columns_of(town.urls[name].owner)
@@ -60,6 +63,26 @@ async def test_an_installation_of_the_first_day_becomes_one_of_today(
     assert filled["booking"] >= {"booking", "line", "occupancy", "outbox", "outbox_delivery", "inbox", "mail_job"}
     assert filled["access"] >= {"hub", "door", "grant", "pass", "holder_key", "inbox"}
     assert filled["billing"] >= {"payment", "document", "document_line", "journal_entry", "journal_line", "refund"}
+
+
+@pytest.mark.parametrize(
+    ("member", "steps", "why"),
+    [
+        ("booking", "-6", "all bookings"),
+        ("access", "-4", "all grants and door events"),
+        ("billing", "-2", "a payer's bank"),
+    ],
+)
+async def test_a_step_back_that_would_lose_facts_says_which(
+    cluster: Cluster, member: str, steps: str, why: str
+) -> None:
+    with cluster.database(member) as urls:
+        before = await columns_of(urls.owner)
+
+        with pytest.raises(NoStepBack, match=why):
+            bring_to(member, urls, steps)
+
+        assert await columns_of(urls.owner) == before
 
 
 async def test_sessions_of_the_first_day_go_on(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from regiohub_local import keycloak
 from regiohub_local.keycloak import KeycloakError, distribution
+from regiohub_local.keycloak.java import java_env
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +85,15 @@ def test_progress_is_a_line_for_every_tenth():
         update(10)
     assert len(lines) == 10
     assert lines[-1].startswith("Keycloak: 100 %")
+
+
+def test_java_has_an_empty_folder_of_its_own_for_temporary_files(tmp_path):
+    scratch = tmp_path / "a house" / "scratch"
+    (scratch / "vertx-cache").mkdir(parents=True)
+
+    env = java_env({"KC_ONE": "1"}, scratch)
+
+    assert list(scratch.iterdir()) == []
+    assert scratch.stat().st_mode & 0o077 == 0
+    assert f'-Djava.io.tmpdir="{scratch}"' in env["JAVA_OPTS_APPEND"]
+    assert env["KC_ONE"] == "1"

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 from alembic import command, context
@@ -13,6 +14,10 @@ from regiohub_shared.db.address import make_engine
 
 _LOCK = 7_201_905_533
 """Any constant: whoever migrates this database holds it."""
+
+
+class NoStepBack(Exception):
+    """A step back from this migration would lose facts, or what guards them; the message says which."""
 
 
 def _config(script_location: Path, url: str = "", app_role: str = "") -> Config:
@@ -92,4 +97,7 @@ def main(script_location: Path, url: str) -> None:
     parser.add_argument("revision", nargs="?", default="head", help="a number, head, or -1: one step back")
     parser.add_argument("--app-role", default="", help="role of the running service, if it is not <service>_app")
     chosen = parser.parse_args()
-    run_migrations(script_location, url, chosen.revision, app_role=chosen.app_role)
+    try:
+        run_migrations(script_location, url, chosen.revision, app_role=chosen.app_role)
+    except NoStepBack as refusal:
+        sys.exit(str(refusal))

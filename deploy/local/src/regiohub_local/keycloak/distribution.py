@@ -61,7 +61,7 @@ def _make(target: Path, say: Say) -> None:
 def _build(home: Path) -> None:
     done = subprocess.run(
         [str(home / "bin/kc.sh"), "build", *BUILD_OPTIONS],
-        env=java_env({}),
+        env=java_env({}, home.parent / "scratch"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -42,6 +42,12 @@ def _java_version(java: Path) -> int:
     return int(match[1]) if done.returncode == 0 and match else 0
 
 
-def java_env(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a Java program of Keycloak's."""
-    return {**processes.base_env(), "JAVA_HOME": str(find_java()), "JAVA_OPTS_APPEND": JAVA_OPTS, **settings}
+def java_env(settings: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """The environment of a Java program of Keycloak's, whose temporary files go into an empty `scratch` of its own.
+
+    In /tmp Vert.x keeps a folder by a fixed name, in which only the user who came first may write.
+    """
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, mode=0o700)
+    options = f'{JAVA_OPTS} -Djava.io.tmpdir="{scratch}"'  # kc.sh honours the quotes
+    return {**processes.base_env(), "JAVA_HOME": str(find_java()), "JAVA_OPTS_APPEND": options, **settings}

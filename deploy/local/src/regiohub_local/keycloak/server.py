@@ -44,9 +44,8 @@ def start(
         home = _home(state_dir, built_distribution(say), realm_json)
         settings = {"KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN, "KC_BOOTSTRAP_ADMIN_PASSWORD": keycloak.admin_password}
         rh = {key: value for key, value in env.items() if key.startswith("RH_")}
-        processes.spawn(
-            state_dir, "keycloak", _command(home, origin, port, management_port), java_env(settings | rh), cwd=home
-        )
+        java = java_env(settings | rh, home / "scratch")
+        processes.spawn(state_dir, "keycloak", _command(home, origin, port, management_port), java, cwd=home)
         say("Keycloak: starting (the first time it also imports the realm)")
     _wait_ready(state_dir, management_port)
     return keycloak

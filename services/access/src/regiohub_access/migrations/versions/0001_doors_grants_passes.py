@@ -5,6 +5,7 @@ Revision: 0001, the first
 
 from alembic import op
 
+from regiohub_shared.db.migrate import NoStepBack
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0001"
@@ -254,5 +255,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not offered: restore a backup."""
-    raise NotImplementedError
+    """There is nothing before it."""
+    raise NoStepBack("No step back: this is the first schema; all grants and door events would be lost.")

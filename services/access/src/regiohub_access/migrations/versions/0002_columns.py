@@ -32,6 +32,16 @@ _INDEXES = (
     "CREATE INDEX ix_outbox_delivery_due ON outbox_delivery (subscriber, next_at) WHERE delivered_at IS NULL",
 )
 
+_DOWN = (
+    "DROP INDEX ix_outbox_delivery_due",
+    """
+CREATE INDEX ix_outbox_delivery_due ON outbox_delivery (subscriber, next_at)
+    WHERE delivered_at IS NULL AND dead_at IS NULL
+    """,
+    'DROP TRIGGER grant_keeps_its_person ON "grant"',
+    "DROP FUNCTION refuse_another_person()",
+)
+
 _RIGHTS = {
     "hub": "SELECT, INSERT, UPDATE (margin_minutes, address, version, change_sequence, epoch, deny_sequence, "
     "pins_sequence, pins_digest, event_number, event_hash, chain_checked, chain_broken)",
@@ -52,6 +62,10 @@ _RIGHTS = {
     **FACT_RIGHTS,
 }
 
+_WHOLE_ROWS = dict.fromkeys(("hub", "reader", "grant"), "SELECT, INSERT, UPDATE") | dict.fromkeys(
+    ("door", "holder_key", "pass"), "SELECT, INSERT, UPDATE, DELETE"
+)
+
 
 def upgrade() -> None:
     """Guard the person; take the rights that the code does not use."""
@@ -61,5 +75,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not offered: restore a backup."""
-    raise NotImplementedError
+    """Give whole rows again, as the code of 0001 relied on."""
+    for statement in _DOWN:
+        op.execute(statement)
+    grant_rights("access", _RIGHTS | _WHOLE_ROWS, functions=("purge_door_events",))

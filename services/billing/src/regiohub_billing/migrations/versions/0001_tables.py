@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from regiohub_shared.db.migrate import NoStepBack
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -215,5 +217,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Issued documents are kept for ten years: there is no way back."""
-    raise NotImplementedError
+    """There is nothing before it."""
+    raise NoStepBack("No step back: this is the first schema; documents that are kept for ten years would be lost.")

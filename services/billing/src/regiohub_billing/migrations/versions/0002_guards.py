@@ -6,6 +6,7 @@ append-only twice: the app role has no right to change them, and a trigger refus
 
 from alembic import op
 
+from regiohub_shared.db.migrate import NoStepBack
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0002"
@@ -135,5 +136,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Issued documents are kept for ten years: there is no way back."""
-    raise NotImplementedError
+    """Not offered: restore a backup."""
+    raise NoStepBack(
+        "No step back: what guards issued documents and the journal, which are kept for ten years, would go."
+    )

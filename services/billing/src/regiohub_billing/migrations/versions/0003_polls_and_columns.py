@@ -5,6 +5,7 @@ Written by hand: autogenerate does not see rights. What a charge or a payment wa
 
 from alembic import op
 
+from regiohub_shared.db.migrate import NoStepBack
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0003"
@@ -61,5 +62,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Issued documents are kept for ten years: there is no way back."""
-    raise NotImplementedError
+    """Not offered: restore a backup."""
+    raise NoStepBack("No step back: money that a payer's bank takes back would no longer be a case.")

@@ -5,6 +5,7 @@ Written by hand: autogenerate does not see exclusion constraints, lanes and righ
 
 from alembic import op
 
+from regiohub_shared.db.migrate import NoStepBack
 from regiohub_shared.db.rights import FACT_RIGHTS, grant_rights
 
 revision = "0001"
@@ -185,9 +186,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in (
-        "mail_job", "payment_verdict", "occupancy", "line", "booking", "member", "closure", "opening_hours",
-        "resource_part", "resource", "hub", "operator", "outbox_delivery", "outbox", "inbox", "idempotency_key",
-    ):  # fmt: skip
-        op.execute(f"DROP TABLE {table}")
-    op.execute("DROP SEQUENCE occupancy_lane")
+    raise NoStepBack("No step back: this is the first schema; all bookings would be lost.")
