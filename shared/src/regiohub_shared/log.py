@@ -16,8 +16,9 @@ _SECRET_TEXT = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]+"  # JWT
     r"|RH1:\S+"
     r"|(?:sk|whsec|rk)_\w+"
-    r"|[\w.+-]+@[\w-]+\.[\w.]+",
 )
+# Tried once per word, from its begin to its end: ids and traces, which have no "@", are long words in every line.
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.+-]+")
 
 # PostgreSQL and the drivers quote rows and arguments in the texts of their errors; what follows stays.
 _ROW_TEXT = re.compile(
@@ -30,7 +31,7 @@ _ROW_TEXT = re.compile(
 def _clean(value: Any) -> Any:
     """Return the value without secrets, however deep they sit."""
     if isinstance(value, str):
-        return _ROW_TEXT.sub(r"\1 [redacted]", _SECRET_TEXT.sub("[redacted]", value))
+        return _ROW_TEXT.sub(r"\1 [redacted]", _MAIL.sub("[redacted]", _SECRET_TEXT.sub("[redacted]", value)))
     if isinstance(value, Mapping):
         return {key: "[redacted]" if _SECRET_KEYS.search(str(key)) else _clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

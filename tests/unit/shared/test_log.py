@@ -68,6 +68,7 @@ def test_one_json_object_a_line(output: io.StringIO) -> None:
         {"body": {"access_token": "geheim-1", "deep": [{"pin": "12345678"}, f"x {TOKEN}"]}},
         {"items": ("demo@example.org", {"sk_test_12345"})},
         {"error": ValueError("for demo@example.org")},
+        {"note": f"{TOKEN}.demo@example.org, sk_1.demo@example.org, x@example.org-demo@example.org+demo@example.org"},
     ],
 )
 def test_secrets_are_redacted(output: io.StringIO, values: dict[str, object]) -> None:

@@ -25,7 +25,10 @@ def found() -> dict:
         "date": "2027-03-09", "seconds": 8.0, "rounds": 3, "few": 1000, "many": 1_000_000, "connections": 16,
         "machine": {"processor": "2 × Example", "memory": "8 GB"}, "turns": [_turn(), _turn(100), _turn(-100)],
         "lag": {"deliveries": 9000, "seconds": 30.0, "oldest_s": 31.0}, "took_s": 600.0, "start_s": 42.0,
-        "profile": {"cpu_ms": 2.0, "samples": 1000, "parts": {"pydantic": 1.5, LOOP: 0.5}, "rate": 400},
+        "profile": {
+            "booking": {"cpu_ms": 2.0, "samples": 1000, "parts": {"pydantic": 1.5, LOOP: 0.5}, "rate": 400},
+            "gateway": {"cpu_ms": 1.0, "samples": 500, "parts": {"httpx": 0.25, LOOP: 0.75}, "rate": 900},
+        },
         "whole": [_row(90, 80) | {"lag": {"deliveries": 10, "seconds": 1.5, "oldest_s": 2.5}}],
         "search": {"at_once_1": two, "at_once_4": two},
         "hot": {"clients": 200, "tries": [{"seconds": 1.5, "p99": 900.0}, {"seconds": 1.25, "p99": 900.0}]},
@@ -66,7 +69,9 @@ def test_growth_compares_the_p99_of_the_same_round(found):
 
 
 def test_the_profile_is_told_in_milliseconds_and_shares(found):
-    assert _line(page.render(found), "| pydantic ") == "| pydantic | 1.50 | 75% |"
+    text = page.render(found)
+    assert _line(text, "| pydantic ") == "| pydantic | 1.50 | 75% |"
+    assert _line(text, "| httpx ") == "| httpx | 0.25 | 25% |"
 
 
 def test_of_what_is_alike_the_largest_stands(found):

@@ -1,8 +1,10 @@
-"""Where booking's processor time goes: one more run of bookings, on a twin under the sampling profiler."""
+"""Where booking's and the gateway's processor time goes: each once more, as a twin under the sampling profiler."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from regiohub_local import ports, processes
@@ -10,25 +12,70 @@ from regiohub_local.bench import load, machine
 from regiohub_local.bench.load import Target
 from regiohub_local.bench.rounds import Course, wait_ready
 
-_NAME = "booking-sampled"
+_REQUESTS_AT_ONCE = 4
 
 
-async def take(course: Course, seconds: float) -> dict[str, Any]:
-    """Milliseconds of the service's processor per booking, by part of the program."""
-    state, port = course.house.state_dir, ports.free_port()
-    twin, file = processes.recorded(state)["booking-few"], state / "bench" / "sampled.json"
-    at = twin.command.index("uvicorn")
-    arguments = [str(port) if part == str(course.ports["few"]) else part for part in twin.command[at + 1 :]]
-    command = [*twin.command[:at], "regiohub_local.bench.sampled", str(file), *arguments]
-    row = processes.spawn(state, _NAME, command, twin.env)
-    await wait_ready(port)
-    ground, target = course.grounds["few"], Target(port, course.town.bearers())
-    await load.book(target, ground, connections=len(course.town.members), times=2)
-    before = machine.cpu_s(row.pid)
-    found = await load.book(target, ground, seconds=seconds)
-    cpu_ms = 1000 * (machine.cpu_s(row.pid) - before) / found["sent"]
-    processes.end(state, _NAME)
-    seen: dict[str, int] = json.loads(file.read_text())
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """One more process of a recorded program, on a port of its own."""
+
+    like: str
+    port: int
+    env: dict[str, str] = field(default_factory=dict)
+
+
+async def of_booking(course: Course, seconds: float) -> dict[str, Any]:
+    """Milliseconds of booking's processor per booking, by part of the program."""
+    twin = Twin("booking-few", ports.free_port())
+    ground, target = course.grounds["few"], Target(twin.port, course.town.bearers())
+    await course.town.renew()
+    return await _sampled(
+        course, twin,
+        lambda: load.book(target, ground, connections=len(course.town.members), times=2),
+        lambda: load.book(target, ground, seconds=seconds),
+    )  # fmt: skip
+
+
+async def of_gateway(course: Course, seconds: float) -> dict[str, Any]:
+    """Milliseconds of the gateway's processor per request with a session that it passes on, by part of the program."""
+    port = ports.free_port()
+    twin = Twin("gateway", port, {"GATEWAY_PUBLIC_ORIGIN": f"http://localhost:{port}"})
+    target = Target(port, course.town.sessions(), "localhost", "/api/booking/v1/bookings?limit=1")
+    await course.town.renew()
+    return await _sampled(
+        course, twin,
+        lambda: load.get(target, connections=_REQUESTS_AT_ONCE, times=20),
+        lambda: load.get(target, connections=_REQUESTS_AT_ONCE, seconds=seconds),
+    )  # fmt: skip
+
+
+async def _sampled(
+    course: Course,
+    twin: Twin,
+    warm: Callable[[], Awaitable[dict[str, Any]]],
+    measure: Callable[[], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    state, name = course.house.state_dir, f"{twin.like}-sampled"
+    file = state / "bench" / f"{name}.json"
+    process = processes.spawn(state, name, *_under_the_profiler(course, twin, str(file)))
+    await wait_ready(twin.port)
+    await warm()
+    before = machine.cpu_s(process.pid)
+    found = await measure()
+    cpu_ms = 1000 * (machine.cpu_s(process.pid) - before) / sum(found["statuses"].values())
+    processes.end(state, name)
+    return {"cpu_ms": cpu_ms, "rate": load.told(found)["rate"]} | _parts(json.loads(file.read_text()), cpu_ms)
+
+
+def _under_the_profiler(course: Course, twin: Twin, file: str) -> tuple[list[str], dict[str, str]]:
+    like = processes.recorded(course.house.state_dir)[twin.like]
+    at = like.command.index("uvicorn")
+    command = [*like.command[:at], "regiohub_local.bench.sampled", file, *like.command[at + 1 :]]
+    command[command.index("--port") + 1] = str(twin.port)
+    return command, like.env | twin.env
+
+
+def _parts(seen: dict[str, int], cpu_ms: float) -> dict[str, Any]:
     whole = sum(seen.values())
     parts = {name: cpu_ms * count / whole for name, count in sorted(seen.items(), key=lambda pair: -pair[1])}
-    return {"cpu_ms": cpu_ms, "samples": whole, "parts": parts, "rate": load.told(found)["rate"]}
+    return {"samples": whole, "parts": parts}

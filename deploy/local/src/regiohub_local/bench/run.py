@@ -77,8 +77,9 @@ async def _rounds(course: Course, rules: Rules) -> dict[str, Any]:
         await outbox.set_aside(course)
         supervise.say(f"Round {number + 1} of {rules.rounds}: bookings per second")
         turns.append(await rounds.one_round(course, number + 1, rules.seconds, supervise.say))
-    supervise.say("Where the service's processor time goes")
-    sampled = await profile.take(course, rules.seconds)
+    supervise.say("Where booking's processor time goes, and the gateway's")
+    sampled = {"booking": await profile.of_booking(course, rules.seconds)}
+    sampled["gateway"] = await profile.of_gateway(course, rules.seconds)
     supervise.say("The worker tells the neighbours")
     await outbox.wake(course, worker)
     lag = await outbox.drain(course, supervise.say)

@@ -19,6 +19,11 @@ EVERY_S = 0.002
 LOOP = "event loop and sockets (uvloop, kernel)"
 _PARTS = (
     ("/asyncpg/", "asyncpg (statements, their values)"),
+    ("/aiohttp/", "aiohttp (the way to the service)"),
+    ("/httpx_aiohttp/", "aiohttp (the way to the service)"),
+    ("/yarl/", "aiohttp (the way to the service)"),
+    ("/multidict/", "aiohttp (the way to the service)"),
+    ("/httpx/", "httpx (request and answer)"),
     ("/regiohub_shared/log", "log lines"),
     ("/structlog/", "log lines"),
     ("/logging/", "log lines"),
@@ -35,6 +40,9 @@ _PARTS = (
     ("/fastapi/", "FastAPI and Starlette"),
     ("/starlette/", "FastAPI and Starlette"),
     ("/uvicorn/", "uvicorn"),
+    ("/regiohub_gateway/edge/sessions", "session (its row, opened)"),
+    ("/regiohub_gateway/edge/seal", "session (its row, opened)"),
+    ("/regiohub_gateway/", "own way through (front, route, headers, limits)"),
     ("/regiohub_shared/", "other shared code"),
 )
 

@@ -22,6 +22,7 @@ from regiohub_local.chaos.wiring import rewire
 from regiohub_local.plan import House, Program
 from regiohub_local.replicas import Replicas
 
+_TOLD_EVERY_S = 30
 _REST_S = 420
 """A relay that was refused for long asks again after five minutes at the latest."""
 
@@ -80,11 +81,25 @@ async def _play(rules: Rules, house: House, links: Links, programs: dict[str, Pr
     work = members.Work(house, Oracle(house.state_dir / "members.jsonl"), region.offers(), rules.bookings)
     # An eighth of what would spread the bookings evenly over the time of the faults: the rest goes by in waiting.
     pause_s = rules.seconds * rules.members * rules.hands / rules.bookings / 8
-    async with asyncio.TaskGroup() as group:
-        group.create_task(members.work(work, names, rules.seed, hands=rules.hands, pause_s=pause_s))
-        group.create_task(_break(breaker, work, rules))
+    teller = asyncio.create_task(_tell(work, breaker))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(members.work(work, names, rules.seed, hands=rules.hands, pause_s=pause_s))
+            group.create_task(_break(breaker, work, rules))
+    finally:
+        teller.cancel()
     print(f"The members are done: {len(work.oracle.bookings)} bookings; waiting for rest", flush=True)
     return await _judge(house, work.oracle, breaker)
+
+
+async def _tell(work: members.Work, breaker: Breaker) -> None:
+    """How far it is, for whoever waits half an hour."""
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(_TOLD_EVERY_S)
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        booked, broken = len(work.oracle.bookings), breaker.kills.total() + breaker.done.total()
+        print(f"  {minutes}:{seconds:02d}  {booked} of {work.wanted} bookings, {broken} faults", flush=True)
 
 
 async def _break(breaker: Breaker, work: members.Work, rules: Rules) -> None:
