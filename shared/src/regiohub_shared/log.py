@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -17,6 +18,8 @@ _SECRET_TEXT = re.compile(
     r"|RH1:\S+"
     r"|(?:sk|whsec|rk)_\w+"
 )
+_SECRET_SIGNS = ("eyJ", "RH1:", "k_", "whsec_", "@")
+"""Each secret text has one of them."""
 # Tried once per word, from its begin to its end: ids and traces, which have no "@", are long words in every line.
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.+-]+")
 
@@ -31,17 +34,30 @@ _ROW_TEXT = re.compile(
 def _clean(value: Any) -> Any:
     """Return the value without secrets, however deep they sit."""
     if isinstance(value, str):
-        return _ROW_TEXT.sub(r"\1 [redacted]", _MAIL.sub("[redacted]", _SECRET_TEXT.sub("[redacted]", value)))
+        return _clean_text(value)
     if isinstance(value, Mapping):
-        return {key: "[redacted]" if _SECRET_KEYS.search(str(key)) else _clean(item) for key, item in value.items()}
+        return {key: "[redacted]" if _is_secret(str(key)) else _clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_clean(item) for item in value]
     return value if isinstance(value, (int, float, bool, type(None))) else _clean(str(value))
 
 
+def _clean_text(text: str) -> str:
+    """Return the text without secrets. Few texts hold a sign of one; only those are searched."""
+    if any(sign in text for sign in _SECRET_SIGNS):
+        text = _MAIL.sub("[redacted]", _SECRET_TEXT.sub("[redacted]", text))
+    return _ROW_TEXT.sub(r"\1 [redacted]", text) if ":" in text else text
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    """Keys are words of our code, the same few again and again."""
+    return _SECRET_KEYS.search(key) is not None
+
+
 def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if _SECRET_KEYS.search(key):
+        if _is_secret(key):
             event[key] = "[redacted]"
         elif not key.startswith("_"):  # structlog's own record of the standard library
             event[key] = _clean(value)
@@ -70,6 +86,8 @@ def configure_logging(service: str, level: str = "INFO", *, stream: TextIO | Non
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # No line tells thread, process or place in the code; to find them costs more than to write the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # httpx logs full URLs at INFO, uvicorn's access log knows no request id: ours replaces both.
     for name in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(name).setLevel("WARNING")

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
-from regiohub_gateway.edge.upstream import Upstream
+from regiohub_gateway.edge.upstream import NeverSent, Upstream
 from regiohub_shared.clock import real_now
 from regiohub_shared.log import configure_logging
 from regiohub_shared.web.server import BoundedHttp
@@ -373,6 +373,25 @@ async def test_parallel_requests_of_one_address_have_the_whole_limit_and_no_more
     answers = await asyncio.gather(*(strict.browser().get("/api/booking/v1/hubs") for _ in range(45)))
 
     assert sorted(answer.status_code for answer in answers) == [200] * 40 + [429] * 5
+
+
+async def test_more_requests_than_a_service_shall_bear_at_once_wait_and_are_then_told_to_come_again():
+    free = asyncio.Event()
+
+    async def handler(_request: httpx.Request) -> httpx.Response:
+        await free.wait()
+        return httpx.Response(200)
+
+    upstream = Upstream("http://x", transport=httpx.MockTransport(handler), concurrent=1)
+    first = asyncio.create_task(upstream.handle_async_request(httpx.Request("GET", "http://x/")))
+    await asyncio.sleep(0)
+    with pytest.raises(NeverSent, match="too many requests at once"):
+        await upstream.handle_async_request(httpx.Request("GET", "http://x/"))
+    waiting = asyncio.create_task(upstream.handle_async_request(httpx.Request("GET", "http://x/")))
+    await asyncio.sleep(0)
+    free.set()
+
+    assert [(await task).status_code for task in (first, waiting)] == [200, 200]
 
 
 async def test_who_leaves_stops_the_work(house):

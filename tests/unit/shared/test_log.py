@@ -9,6 +9,8 @@ from uuid import UUID
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from regiohub_shared.log import configure_logging, get_logger
 from tests.support import tokens
@@ -75,6 +77,19 @@ def test_secrets_are_redacted(output: io.StringIO, values: dict[str, object]) ->
     get_logger("a").info("something", **values)
     assert "[redacted]" in output.getvalue()
     assert not [secret for secret in SECRETS if secret in output.getvalue()]
+
+
+_LOOKS_SECRET = r"(eyJ\w+\.\w+\.\w+|RH1:\w+|(sk|rk|whsec)_\w+|[a-z.+-]+@[a-z-]+\.[a-z.]+)"
+
+
+@given(st.from_regex(_LOOKS_SECRET, fullmatch=True))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_looks_like_a_secret_is_cut_out_of_a_text(output: io.StringIO, secret: str) -> None:
+    output.seek(0)
+    output.truncate()
+    get_logger("a").info("something", note=f"({secret} )")
+    [line] = _lines(output)
+    assert line["note"] == "([redacted] )"
 
 
 def test_bound_values_and_events_too(output: io.StringIO) -> None:

@@ -111,18 +111,23 @@ class Proxy:
             scope["headers"], authorization=authorization, client_ip=caller.address, request_id=caller.request_id,
             traceparent=trace_context()["traceparent"],
         )  # fmt: skip
-        request = self._request(scope, route, headers, body)
-        work = asyncio.create_task(self._answer(request, route, send, caller))
-        leaving = asyncio.create_task(_disconnect(receive))
+        return await self._while_awaited(self._request(scope, route, headers, body), receive, send, route, caller)
+
+    async def _while_awaited(
+        self, request: httpx.Request, receive: Receive, send: Send, route: Route, caller: Caller
+    ) -> int:
+        """Answer within the route's time, and only as long as the caller waits."""
+        patience = asyncio.timeout(route.total_s)
+        leaving = asyncio.create_task(_cut_short(patience, receive))  # begins when we first wait
         try:
-            await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise ClientGone
-            return work.result()
+            async with patience:
+                return await self._answer(request, route, send, caller)
+        except TimeoutError:
+            if leaving.done():
+                raise ClientGone from None
+            raise
         finally:
-            for task in (work, leaving):
-                task.cancel()
-            await asyncio.gather(work, leaving, return_exceptions=True)
+            leaving.cancel()
 
     async def _to_login(self, here: str, query: str, send: Send, caller: Caller) -> int:
         """Send a person to the login and back, in the language that the link asks for."""
@@ -164,20 +169,20 @@ class Proxy:
 
     async def _answer(self, request: httpx.Request, route: Route, send: Send, caller: Caller) -> int:
         _, transport = self._targets[route.service]
-        async with asyncio.timeout(route.total_s):
-            response = await transport.handle_async_request(request)
-            try:
-                headers = response_headers(response.headers.raw)
-                sealed = secure(
-                    headers, policy=API_POLICY, request_id=caller.request_id, https=self._origin.startswith("https:")
-                )
-                await send({"type": "http.response.start", "status": response.status_code, "headers": sealed})
-                assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - narrows the type; cannot fail
-                async for chunk in response.stream:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
-            finally:
-                await response.aclose()
+        response = await transport.handle_async_request(request)
+        try:
+            headers = response_headers(response.headers.raw)
+            sealed = secure(
+                headers, policy=API_POLICY, request_id=caller.request_id, https=self._origin.startswith("https:")
+            )
+            await send({"type": "http.response.start", "status": response.status_code, "headers": sealed})
+            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - narrows the type; cannot fail
+            async for chunk in response.stream:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            await response.aclose()
+        # The last act: from here on the caller counts as gone.
+        await send({"type": "http.response.body", "body": b""})
         return response.status_code
 
 
@@ -214,6 +219,8 @@ async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes | 
     return b"".join(parts)
 
 
-async def _disconnect(receive: Receive) -> None:
+async def _cut_short(patience: asyncio.Timeout, receive: Receive) -> None:
+    """End the patience as soon as nobody waits for the answer any more."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    patience.reschedule(0)

@@ -95,12 +95,10 @@ class Upstream(httpx.AsyncBaseTransport):
         """
         if not self.breaker.admit():
             raise NeverSent(retry_after_s=5)
-        try:
-            async with asyncio.timeout(1.0):
-                await self._slots.acquire()
-        except TimeoutError:
-            self.breaker.undecided()
-            raise NeverSent("too many requests at once", retry_after_s=1) from None
+        if self._slots.locked():
+            await self._wait_for_slot()
+        else:
+            await self._slots.acquire()
         try:
             response = await self._send(request)
         except _FAILURES as error:
@@ -114,6 +112,14 @@ class Upstream(httpx.AsyncBaseTransport):
             self._slots.release()
         self.breaker.succeeded()
         return response
+
+    async def _wait_for_slot(self) -> None:
+        try:
+            async with asyncio.timeout(1.0):
+                await self._slots.acquire()
+        except TimeoutError:
+            self.breaker.undecided()
+            raise NeverSent("too many requests at once", retry_after_s=1) from None
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         first_byte_s = request.extensions.get("timeout", {}).get("read", 5.0)
