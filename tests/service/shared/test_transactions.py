@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from regiohub_local.postgres import Urls
 from regiohub_shared.db.database import Database
 from regiohub_shared.db.errors import is_away
 from tests.support import tokens
+
+_LOSSES = 150
 
 
 @pytest.mark.parametrize("path", ["/v1/notes", "/v1/fast-notes"])
@@ -165,3 +170,73 @@ async def test_a_connection_lost_within_a_transaction_is_a_database_that_is_away
         assert is_away(lost.value)
     finally:
         await db.close()
+
+
+async def _by_transaction(db: Database) -> None:
+    async with db.transaction() as connection:
+        for _ in range(3):
+            await connection.execute("SELECT 1")
+
+
+async def _by_pool(db: Database) -> None:
+    await (await db.pool()).fetchval("SELECT 1")
+
+
+async def _by_session(db: Database) -> None:
+    async with db.session() as session:
+        for _ in range(3):
+            await session.execute(text("SELECT 1"))
+
+
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename LIKE '%app'"
+
+
+async def _until(count: int, seen: list[Any], ask: Callable[[], Awaitable[object]]) -> None:
+    while len(seen) < count:
+        await ask()
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("way", [_by_transaction, _by_pool, _by_session])
+async def test_a_server_that_ends_its_connections_is_away_whichever_moment_it_chooses(
+    urls: Urls, admin: asyncpg.Connection, way: Callable[[Database], Awaitable[None]]
+) -> None:
+    """As at a planned restart. Between the server's farewell and the end of the line asyncpg speaks of an internal error."""
+    db, lost = Database(urls.app), list[Exception]()
+    name = await (await db.pool()).fetchval("SELECT current_database()")
+
+    async def work() -> None:
+        while len(lost) < _LOSSES:
+            try:
+                await way(db)
+            except Exception as error:  # noqa: BLE001 - which kinds there are is the question
+                lost.append(error)
+
+    try:
+        async with asyncio.timeout(60):
+            await asyncio.gather(_until(_LOSSES, lost, lambda: admin.fetch(_END, name)), *(work() for _ in range(4)))
+        assert [error for error in lost if not is_away(error)] == []
+    finally:
+        await db.close()
+
+
+@pytest.mark.parametrize("path", ["/v1/notes", "/v1/fast-notes"])
+async def test_members_hear_503_while_the_server_ends_its_connections(
+    client: httpx.AsyncClient, admin: asyncpg.Connection, sql: asyncpg.Connection, path: str
+) -> None:
+    refused, made = list[httpx.Response](), 0
+    name = await sql.fetchval("SELECT current_database()")
+
+    async def work() -> None:
+        nonlocal made
+        while len(refused) < _LOSSES:
+            answer = await client.post(path, json={"text": "a"})
+            if answer.status_code == 201:
+                made += 1
+            else:
+                refused.append(answer)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(_until(_LOSSES, refused, lambda: admin.fetch(_END, name)), *(work() for _ in range(4)))
+    assert {answer.status_code for answer in refused} == {503}
+    assert await sql.fetchval("SELECT count(*) FROM note") >= made

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 
 from regiohub_shared.db.database import Database
+from regiohub_shared.db.errors import DRIVER
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import TooManyRequests
 
@@ -136,7 +137,7 @@ class AddressLimiter:
         try:
             await self._limiter.take(self._rule, address)
             self._left[address] = (now + self._rule.window, self.PACKET - 1)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, *DRIVER):
             # Readers sync through here: without the database doors must still hear of revocations.
             _log.warning("address_not_counted")
             self._away_until = self._now() + self.AWAY

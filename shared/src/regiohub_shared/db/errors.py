@@ -44,10 +44,21 @@ def is_bad_value(error: BaseException) -> bool:
     return any(isinstance(seen, (OverflowError, UnicodeEncodeError)) for seen in _chain(error))
 
 
+DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises; they have no kind in common."""
+_AWAY = (ConnectionError, TimeoutError, asyncpg.InternalClientError)
+
+
 def is_connection_error(error: BaseException) -> bool:
-    """Say whether the database could not be reached at all."""
+    """Say whether the database could not be reached at all.
+
+    asyncpg's internal error is one: between a server's farewell (SQLSTATE 57P01) and the end of the line, whoever uses
+    the connection hears that it "cannot switch to state 15"; nothing was sent. After that end it speaks of our misuse.
+    """
     return any(
-        isinstance(seen, (ConnectionError, TimeoutError)) or "TimeoutError" in type(seen).__name__
+        isinstance(seen, _AWAY)
+        or "TimeoutError" in type(seen).__name__
+        or (isinstance(seen, asyncpg.InterfaceError) and "connection is closed" in str(seen))
         for seen in _chain(error)
     )
 
@@ -59,8 +70,7 @@ def is_away(error: BaseException) -> bool:
 
 def is_database_error(error: BaseException) -> bool:
     """Say whether a driver raised it, or something that a driver raised is behind it."""
-    kinds = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
-    return any(isinstance(seen, kinds) for seen in _chain(error))
+    return any(isinstance(seen, (SQLAlchemyError, *DRIVER)) for seen in _chain(error))
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from regiohub_shared.db.errors import RETRY, describe, is_away, is_bad_value, sqlstate
+from regiohub_shared.db.errors import DRIVER, RETRY, describe, is_away, is_bad_value, sqlstate
 from regiohub_shared.log import get_logger
 from regiohub_shared.problem import Malformed, MethodNotAllowed, NotFound, Problem, Unavailable
 
@@ -115,5 +114,5 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    for kind in (SQLAlchemyError, *DRIVER, OSError):
         app.add_exception_handler(kind, _on_database)
