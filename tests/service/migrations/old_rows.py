@@ -2,9 +2,12 @@
 
 import json
 import secrets
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -81,3 +84,31 @@ async def lay(cluster: Cluster, url: str, rows: Rows, columns: Columns) -> None:
             json.dumps([json.loads(row) for row in found]),
         )
     await connection.close()
+
+
+async def validate(url: str) -> None:
+    """Check constraints that a step back added without a look at the rows that the newer version had written."""
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("SELECT conrelid::regclass AS at, conname FROM pg_constraint WHERE NOT convalidated")
+    for row in rows:
+        await connection.execute(f'ALTER TABLE {row["at"]} VALIDATE CONSTRAINT "{row["conname"]}"')
+    await connection.close()
+
+
+def schema_of(url: str) -> set[str]:
+    """Every statement that PostgreSQL itself would write to make this schema anew, rights included."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "dump"
+        postgres.dump(url, file)
+        command = [str(postgres.binary("pg_restore")), "--schema-only", "--no-owner", "--file=-", str(file)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in told.splitlines() if line and not line.startswith(("--", "\\", "SET ", "SELECT "))]
+    return {one for statement in "\n".join(lines).split(";\n") for one in _single_rights(statement.strip("; \n"))}
+
+
+def _single_rights(statement: str) -> list[str]:
+    """PostgreSQL writes the rights to one thing as one statement; here each is one."""
+    if not statement.startswith("GRANT ") or "(" in statement:
+        return [statement]
+    rights, thing = statement.removeprefix("GRANT ").split(" ON ", 1)
+    return [f"GRANT {right} ON {thing}" for right in rights.split(",")]

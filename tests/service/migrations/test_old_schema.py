@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from regiohub_shared.db.migrate import NoStepBack
 from tests.service.booking.world import DESK, FREE
-from tests.service.migrations.old_rows import bring_to, columns_of, first_schema, lay, rows_of
+from tests.service.migrations.old_rows import bring_to, columns_of, first_schema, lay, rows_of, schema_of, validate
 from tests.service.restore.test_drill import Tale, fetch_keys
 from tests.support.pg import Cluster
 from tests.support.restoring import SERVICES
@@ -63,6 +63,28 @@ async def test_an_installation_of_the_first_day_becomes_one_of_today(
     assert filled["booking"] >= {"booking", "line", "occupancy", "outbox", "outbox_delivery", "inbox", "mail_job"}
     assert filled["access"] >= {"hub", "door", "grant", "pass", "holder_key", "inbox"}
     assert filled["billing"] >= {"payment", "document", "document_line", "journal_entry", "journal_line", "refund"}
+
+
+@pytest.mark.parametrize(("member", "revisions"), [
+    ("booking", ["0005", "0004", "0003", "0002", "0001"]), ("access", ["0003", "0002", "0001"]),
+    ("billing", ["0003"]), ("gateway", ["0001"]),
+])  # fmt: skip
+async def test_a_step_back_leaves_what_the_version_before_made_and_may_use(
+    cluster: Cluster, member: str, revisions: list[str]
+) -> None:
+    """Columns, indexes, constraints, triggers and the app's rights; a right more than before does no harm."""
+    with cluster.database(member) as newest, first_schema(cluster, member, newest) as fresh:
+        made = {}
+        for revision in reversed(revisions):
+            bring_to(member, fresh, revision)
+            made[revision] = schema_of(fresh.owner)
+        for revision in revisions:
+            bring_to(member, newest, "-1")
+            await validate(newest.owner)
+            back = schema_of(newest.owner)
+            lacking = sorted(made[revision] - back)
+            more = sorted(one for one in back - made[revision] if not one.startswith("GRANT "))
+            assert (lacking, more) == ([], []), f"{member} at {revision}"
 
 
 @pytest.mark.parametrize(
