@@ -116,6 +116,8 @@ FAULTS = (
     Fault("a worker that listens where no probe asks", "programs", _told("--port=8000", "--port=9000", "booking-worker")),
     Fault("an API that only its own pod hears", "programs", _told("--host=0.0.0.0", "--host=127.0.0.1", "access-api")),
     Fault("an API that waits for ever for a head", "programs", _told("--http=regiohub_shared.web.server:BoundedHttp", None, "gateway-api")),
+    Fault("an API that closes connections before its callers do", "programs", _told("--timeout-keep-alive=5", "--timeout-keep-alive=1", "booking-api")),
+    Fault("an API that waits for ever for its last answer", "programs", _told("--timeout-graceful-shutdown=30", None, "billing-api")),
     Fault("a worker in another program's image", "programs", _set("regiohub/booking:0.1.0", "image", at=lambda m: _container(m, "access-worker"))),
     Fault("an API that works as its database's owner", "programs", _set("access-database-owner", "env", -1, "valueFrom", "secretKeyRef", "name", at=lambda m: _container(m, "access-api"))),
     Fault("a worker that reads another program's database", "programs", _set("booking-database", "env", -1, "valueFrom", "secretKeyRef", "name", at=lambda m: _container(m, "billing-worker"))),

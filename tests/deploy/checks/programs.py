@@ -5,10 +5,14 @@ from itertools import pairwise
 from typing import Any
 
 from regiohub_local.plan import HTTP
+from regiohub_shared.web.server import KEEP_ALIVE_S
 from tests.deploy.manifests import Manifests, Pod
 
-_API = (f"--http={HTTP}", "--no-proxy-headers", "--no-server-header", "--ws=none")
-"""Without these an API waits for ever for a head, believes forged addresses, names its server, or speaks what nobody asks."""
+_API = (
+    f"--http={HTTP}", "--no-proxy-headers", "--no-server-header", "--ws=none", f"--timeout-keep-alive={KEEP_ALIVE_S}",
+)  # fmt: skip
+"""Without these an API waits for ever for a head, believes forged addresses, names its server, speaks what nobody asks, or
+closes a connection as a caller writes on it."""
 
 
 def check(manifests: Manifests) -> list[str]:
@@ -27,6 +31,8 @@ def _of_program(pod: Pod) -> Iterator[str]:
     if pod.ports:
         wanted = [f"--port={pod.ports['http']}", "--host=0.0.0.0", *(_API if pod.component == "api" else ())]
         yield from (f"is not told {word}" for word in wanted if word not in args)
+        if pod.component == "api" and "--timeout-graceful-shutdown" not in map(_name, args):
+            yield "is not told how long it may take to end"
     yield from (f"is told {one} and {other}" for one, other in pairwise(sorted(args)) if _name(one) == _name(other))
 
 

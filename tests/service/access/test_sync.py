@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -442,6 +443,31 @@ async def test_without_news_the_wait_ends(world: World):
     await world.syncs(reader, have=have, wait_s=1)
 
     assert timedelta(seconds=0.9) < clock.real_now() - started < timedelta(seconds=4)
+
+
+async def test_nobody_waits_for_a_reader_that_has_hung_up(world: World):
+    await confirmed(world)
+    reader = FakeReader()
+    first = await world.syncs(reader)
+    have = wire.Have(first.denylist.seq, wire.keys_etag(first.keys), first.pins.seq, first.epoch)
+    has_asked = False
+
+    async def hung_up(scope, receive, send):
+        async def asks_and_leaves():
+            nonlocal has_asked
+            message = {"type": "http.disconnect"} if has_asked else await receive()
+            has_asked = not message.get("more_body")
+            return message
+
+        await world.app(scope, asks_and_leaves, send)
+
+    started = clock.real_now()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(hung_up), base_url="http://access") as client:
+        request = wire.SyncRequest(reader.chain, (), 0, have, (), 10)
+        headers = bearer("device", "lock-device", azp=READER)
+        await client.post(f"/v1/readers/{READER}/sync", json=request.to_json(), headers=headers)
+
+    assert clock.real_now() - started < timedelta(seconds=5)
 
 
 async def test_a_restored_database_raises_the_epoch_and_sends_all(world: World):

@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 
+from regiohub_shared.http.client import IDLE_S
+
 MAX_REDIRECTS = 15
 
 
@@ -104,7 +106,7 @@ class FormBrowser:
 
     def __init__(self, *, timeout: float = 20, language: str = "de") -> None:
         # Browsers ask anew where the server closed an idle connection at that moment; this one leaves it in time.
-        limits = httpx.Limits(max_connections=100, keepalive_expiry=2.0)
+        limits = httpx.Limits(max_connections=100, keepalive_expiry=IDLE_S)
         self._http = httpx.AsyncClient(timeout=timeout, trust_env=False, cookies=None, limits=limits)
         self._language = language
         self._cookies: dict[tuple[str, str, str], str] = {}

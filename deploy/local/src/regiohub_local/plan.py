@@ -14,6 +14,7 @@ from pathlib import Path
 
 from regiohub_local import keycloak, ports, postgres, processes, secret_file
 from regiohub_shared.clock import real_now
+from regiohub_shared.web.server import KEEP_ALIVE_S
 
 HUBS = ("polch", "rieden", "andernach", "bendorf", "mayen")
 SERVICES = ("booking", "access", "billing")
@@ -257,7 +258,7 @@ def _web(house: House, name: str, env: dict[str, str]) -> Program:
     command = _python(
         "uvicorn", f"regiohub_{name}.main:app", "--factory", "--host", "127.0.0.1", "--port", str(port),
         "--http", HTTP, "--ws", "none", "--no-access-log", "--no-server-header", "--no-proxy-headers",
-        "--timeout-keep-alive", "5", "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", GRACE,
+        "--timeout-keep-alive", str(KEEP_ALIVE_S), "--limit-concurrency", CONNECTIONS, "--timeout-graceful-shutdown", GRACE,
     )  # fmt: skip
     return Program(name, command, env, port, f"http://127.0.0.1:{port}/readyz")
 

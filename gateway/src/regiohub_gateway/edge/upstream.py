@@ -12,10 +12,9 @@ import aiohttp
 import httpx
 
 from regiohub_gateway.edge.exact import ExactTransport
+from regiohub_shared.http.client import IDLE_S
 from regiohub_shared.problem import Unavailable
 
-_IDLE_S = 2.0
-"""How long an unused connection is kept: well below the services' 5 s, so that none is closed as we write on it."""
 _FAILURES = (httpx.TransportError, TimeoutError)
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -139,7 +138,7 @@ class Upstream(httpx.AsyncBaseTransport):
 
 def _new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=_IDLE_S),
+        connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=IDLE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

@@ -16,6 +16,9 @@ from regiohub_shared.web.errors import install_error_handlers
 from regiohub_shared.web.health import Check, health_router
 from regiohub_shared.web.server import BoundedHttp
 
+_KEEP_ALIVE_S = 1
+"""Probes and Prometheus ask once in a while; a worker that ends does not wait for their unused connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -64,7 +67,7 @@ def operations_server(app: FastAPI, address: Address) -> OperationsServer:
     """Return a server that is run by ``serve()`` and ended by ``should_exit``."""
     config = uvicorn.Config(
         app, host=address.host, port=address.port, http=BoundedHttp, log_config=None, access_log=False, server_header=False,
-        proxy_headers=False, ws="none", lifespan="off", timeout_keep_alive=5, limit_concurrency=32,
-        timeout_graceful_shutdown=1,
+        proxy_headers=False, ws="none", lifespan="off", limit_concurrency=32,
+        timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=_KEEP_ALIVE_S + 1,
     )  # fmt: skip
     return OperationsServer(config)

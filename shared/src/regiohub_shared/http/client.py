@@ -4,8 +4,9 @@ import httpx
 
 from regiohub_shared.tracing import trace_headers
 
-_IDLE = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
-"""Unused connections are kept for 2 s, well below our servers' 5 s, so that none is closed as we write on it."""
+IDLE_S = 2.0
+"""How long unused connections are kept: well below our servers' ``KEEP_ALIVE_S``, so that none is closed as we write on it."""
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_S)
 
 
 async def _pass_on(request: httpx.Request) -> None:
@@ -24,7 +25,7 @@ def make_client(
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)),
-        limits=_IDLE,
+        limits=_LIMITS,
         auth=auth,
         transport=transport,
         trust_env=False,

@@ -20,6 +20,8 @@ from uvicorn.server import ServerState
 HEAD_S = 10.0
 """Seconds from the connection, or from the last answer, to the end of the next request's head."""
 HEAD_BYTES = 64 * 1024
+KEEP_ALIVE_S = 5
+"""How long our servers keep an unused connection; a client of ours gives one up well before (``http.client.IDLE_S``)."""
 _LATE = b"408 Request Timeout"
 _LONG = b"431 Request Header Fields Too Large"
 _ending: WeakSet[ServerState] = WeakSet()
