@@ -75,7 +75,7 @@ e2e: $(VENV)/.ready $(VENDOR)/.ready ## The whole house
 	@$(PYTEST) tests/e2e $(T)
 chaos: $(VENV)/.ready $(VENDOR)/.ready ## 1,000 bookings while everything is killed and cut; SEED=… repeats a run, T="--bookings 200" is shorter
 	@$(PY) -m regiohub_local chaos $(if $(SEED),--seed $(SEED)) $(T)
-bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten minutes), into .run/bench.json and docs/performance.md; T="--seconds 3" is shorter
+bench: $(VENV)/.ready $(VENDOR)/.ready ## Measure everything in one run (ten minutes), into .run/bench.json and docs/performance.md; T="--seconds 3" is a quick look
 	@$(PY) -m regiohub_local bench $(T)
 
 rolling: $(VENV)/.ready $(VENDOR)/.ready ## Restart each of two replicas under 20 bookings a second; no request may fail

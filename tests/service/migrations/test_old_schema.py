@@ -1,5 +1,7 @@
 """From the first schema, with the rows of real use in it, to the newest, one step back, and forward again."""
 
+import asyncio
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ from regiohub_shared.db.migrate import NoStepBack
 from tests.service.booking.world import DESK, FREE
 from tests.service.migrations.old_rows import bring_to, columns_of, first_schema, lay, rows_of, schema_of, validate
 from tests.service.restore.test_drill import Tale, fetch_keys
-from tests.support.pg import Cluster
+from tests.support.pg import Cluster, migrations_of
 from tests.support.restoring import SERVICES
 from tests.support.world_street import Street, street_on
 
@@ -136,3 +138,15 @@ async def test_no_step_back_loses_what_a_restore_has_written(cluster: Cluster, m
 
         assert await owner.fetchval("SELECT number FROM epoch") == 1
         await owner.close()
+        assert await _told_by_the_job(member, urls.owner) == (
+            "No step back: a restore has raised the epoch, and without it neighbours skip what is new."
+        )
+
+
+async def _told_by_the_job(member: str, owner: str) -> str:
+    call = "import sys; from pathlib import Path; from regiohub_shared.db.migrate import main; main(Path(sys.argv.pop()), sys.argv.pop())"
+    command = [sys.executable, "-c", call, "-1", owner, str(migrations_of(f"regiohub_{member}"))]
+    job = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, said = await job.communicate()
+    assert job.returncode == 1
+    return said.decode().strip()

@@ -29,10 +29,10 @@ def test_what_is_no_number_is_refused(text: str):
     ("lost", "credited"),
     [
         (Lost(), 0),
-        (Lost(invoices=3), 0),
+        (Lost(invoices=3), 3),
         (Lost(refunds=2, creditable=50), 12),
         (Lost(refunds=2, creditable=1), 1),
-        (Lost(invoices=20, refunds=2), 2),
+        (Lost(invoices=20, refunds=2), 12),
         (Lost(invoices=1, creditable=3), 4),
     ],
 )

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from pwd import struct_passwd
 
@@ -68,6 +70,8 @@ def _alone(user: struct_passwd) -> None:
 
 
 def _made_user() -> struct_passwd:
+    with suppress(KeyError):  # of a run that was killed
+        _remove(pwd.getpwnam(NAME))
     _call("useradd", "--system", "--create-home", "--shell", "/bin/bash", NAME)
     return pwd.getpwnam(NAME)
 
@@ -91,7 +95,7 @@ def _house_runs(user: struct_passwd) -> None:
         raise NotThere("no receipt with an invoice was printed")
     _make(user, "stop")
     if left := _left(user):
-        raise NotThere(f"still running after `make stop`: {'; '.join(left)}")
+        raise NotThere(f"still running after `make stop`: {'; '.join(left.values())}")
 
 
 def _make(user: struct_passwd, target: str) -> str:
@@ -114,21 +118,22 @@ def _env(user: struct_passwd) -> dict[str, str]:
     return kept | {"HOME": user.pw_dir, "USER": NAME, "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
-def _left(user: struct_passwd) -> list[str]:
+def _left(user: struct_passwd) -> dict[int, str]:
     """The command lines of the user's processes; the dead that nobody has reaped have none."""
-    found = []
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if entry.stat().st_uid == user.pw_uid:
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip())
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(entry.name)] = words.decode(errors="replace").strip()
         except OSError:  # it has ended meanwhile
             continue
-    return [line for line in found if line]
+    return {pid: line for pid, line in found.items() if line}
 
 
 def _keep_logs(user: struct_passwd) -> None:
     if (logs := _clone(user) / ".run" / "log").exists():
-        shutil.copytree(logs, LOGS, dirs_exist_ok=True)
+        shutil.copytree(logs, LOGS, dirs_exist_ok=True, symlinks=True)  # root must not follow what the user laid there
         print(f"The house's logs: {LOGS}", file=sys.stderr)
 
 
@@ -138,6 +143,9 @@ def _remove(user: struct_passwd) -> None:
         if (_clone(user) / ".venv").exists():
             _make(user, "stop")
     finally:
+        for pid in _left(user):  # a user with programs cannot be removed
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         _call("userdel", "--remove", NAME)
         shutil.rmtree(JAVA_LEAVES, ignore_errors=True)
 

@@ -9,9 +9,13 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 from regiohub_shared.db.address import make_engine
+from regiohub_shared.db.errors import sqlstate
 
+_RAISED = "P0001"
+"""SQLSTATE of what our own migrations RAISE; the message is written for people."""
 _LOCK = 7_201_905_533
 """Any constant: whoever migrates this database holds it."""
 
@@ -101,3 +105,7 @@ def main(script_location: Path, url: str) -> None:
         run_migrations(script_location, url, chosen.revision, app_role=chosen.app_role)
     except NoStepBack as refusal:
         sys.exit(str(refusal))
+    except DBAPIError as error:
+        if sqlstate(error) != _RAISED:
+            raise
+        sys.exit(str(error.orig.__cause__ if error.orig else error))

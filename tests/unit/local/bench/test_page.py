@@ -26,8 +26,8 @@ def found() -> dict:
         "machine": {"processor": "2 × Example", "memory": "8 GB"}, "turns": [_turn(), _turn(100), _turn(-100)],
         "lag": {"deliveries": 9000, "seconds": 30.0, "oldest_s": 31.0}, "took_s": 600.0, "start_s": 42.0,
         "profile": {
-            "booking": {"cpu_ms": 2.0, "samples": 1000, "parts": {"pydantic": 1.5, LOOP: 0.5}, "rate": 400},
-            "gateway": {"cpu_ms": 1.0, "samples": 500, "parts": {"httpx": 0.25, LOOP: 0.75}, "rate": 900},
+            "booking": {"cpu_ms": 2.0, "samples": 1000, "every_ms": 3.44, "parts": {"pydantic": 1.5, LOOP: 0.5}, "rate": 400},
+            "gateway": {"cpu_ms": 1.0, "samples": 500, "every_ms": 3.44, "parts": {"httpx": 0.25, LOOP: 0.75}, "rate": 900},
         },
         "whole": [_row(90, 80) | {"lag": {"deliveries": 10, "seconds": 1.5, "oldest_s": 2.5}}],
         "search": {"at_once_1": two, "at_once_4": two},
@@ -72,6 +72,7 @@ def test_the_profile_is_told_in_milliseconds_and_shares(found):
     text = page.render(found)
     assert _line(text, "| pydantic ") == "| pydantic | 1.50 | 75% |"
     assert _line(text, "| httpx ") == "| httpx | 0.25 | 25% |"
+    assert "about every 3.4 milliseconds" in text
 
 
 def test_of_what_is_alike_the_largest_stands(found):
@@ -87,7 +88,8 @@ def test_the_terminal_hears_the_goals(found):
     [
         (["/lib/python3/json/encoder.py", "/x/regiohub_booking/domain/price.py", "/x/fastapi/routing.py"], "rules and prices"),
         (["/lib/python3/logging/__init__.py", "/x/structlog/_base.py"], "log lines"),
-        (["/lib/python3/asyncio/runners.py"], LOOP),
+        (["/lib/python3/asyncio/runners.py", "/x/uvicorn/_compat.py", "/x/uvicorn/server.py", "/x/uvicorn/main.py"], LOOP),
+        (["/x/uvicorn/protocols/http/httptools_impl.py", "/lib/python3/asyncio/runners.py", "/x/uvicorn/server.py"], "uvicorn"),
         ([], LOOP),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ import asyncpg
 
 from regiohub_local import postgres, processes
 from regiohub_local.bench import recorded
+from regiohub_local.bench.load import warm_s
 from regiohub_local.bench.recorded import UUID, Spoken
 from regiohub_local.bench.town import BOOKED, DESKS, desk_id
 from regiohub_local.plan import House
@@ -111,20 +113,31 @@ async def measure(url: str, script: str, seconds: float, turn: int) -> dict[str,
         since = sum(os.times()[2:4])
         await asyncio.to_thread(_pgbench, url, path, seconds, turn)
         cpu = os.times()
-        ms = [int(line.split()[2]) / 1000 for file in path.parent.glob("log.*") for line in file.open()]
+        done = [line.split() for file in path.parent.glob("log.*") for line in file.open()]
     after = await _counts(url)
     wrong = {
-        name: after[name] - before[name] for name, each in ROWS.items() if after[name] - before[name] != each * len(ms)
+        name: after[name] - before[name]
+        for name, each in ROWS.items()
+        if after[name] - before[name] != each * len(done)
     }
+    ms = measured(done, seconds)
     if wrong or not ms:
-        raise NotInserted(f"{len(ms)} transactions of pgbench left {wrong} new rows")
-    return {"ms": ms, "seconds": seconds, "sent": len(ms), "cpu_s": cpu.children_user + cpu.children_system - since}
+        raise NotInserted(f"{len(done)} transactions of pgbench left {wrong} new rows")
+    used = cpu.children_user + cpu.children_system - since
+    return {"ms": ms, "in_time": len(ms), "seconds": seconds, "sent": len(done), "cpu_s": used}
+
+
+def measured(done: list[list[str]], seconds: float) -> list[float]:
+    """Milliseconds of those that ended within the measured time, from the words of each line of pgbench's log."""
+    ends = [(int(row[4]) + int(row[5]) / 1e6, int(row[2]) / 1000) for row in done]
+    begin = min((at for at, _ in ends), default=0.0) + warm_s(seconds)
+    return [ms for at, ms in ends if begin <= at <= begin + seconds]
 
 
 def _pgbench(url: str, script: Path, seconds: float, turn: int) -> None:
     parts = urlsplit(url)
     command = [
-        str(postgres.binary("pgbench")), "-n", "-M", "prepared", "-c", str(_CLIENTS), "-j", "2", "-T", f"{seconds:.0f}",
+        str(postgres.binary("pgbench")), "-n", "-M", "prepared", "-c", str(_CLIENTS), "-j", "2", "-T", str(math.ceil(seconds + warm_s(seconds)) + 1),
         "-D", f"n={turn * _TURNS}", "-f", str(script), "-l", f"--log-prefix={script.parent / 'log'}",
         "-h", str(parts.hostname), "-p", str(parts.port), "-U", str(parts.username), parts.path[1:],
     ]  # fmt: skip

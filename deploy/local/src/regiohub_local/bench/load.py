@@ -85,9 +85,14 @@ def _job(  # noqa: PLR0917 - all of it on three lines above
     return {
         "method": method, "path": target.path, "host": f"{target.host}:{target.port}", "port": target.port,
         "callers": target.callers, "expected": sorted(expected), "seconds": seconds, "connections": connections,
-        "times": times, "warm_s": min(1.0, seconds / 5), "resources": [], "first": real_now().isoformat(), "start": 0,
+        "times": times, "warm_s": warm_s(seconds), "resources": [], "first": real_now().isoformat(), "start": 0,
         "step": 0, "key": "",
     }  # fmt: skip
+
+
+def warm_s(seconds: float) -> float:
+    """How much of a measurement comes before it and does not count."""
+    return min(1.0, seconds / 5)
 
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
@@ -126,8 +131,9 @@ def _used(house: House) -> dict[str, float]:
 
 def told(found: dict[str, Any]) -> dict[str, Any]:
     """Rate per second and latencies in milliseconds."""
-    ms, seconds = found["ms"], found["seconds"] or found["wall_s"]
-    return {"count": len(ms), "rate": len(ms) / seconds, "p50": percentile(ms, 0.5), "p99": percentile(ms, 0.99)}
+    ms, seconds = found["ms"], found["seconds"]
+    rate = found["in_time"] / seconds if seconds else len(ms) / found["wall_s"]
+    return {"count": len(ms), "rate": rate, "p50": percentile(ms, 0.5), "p99": percentile(ms, 0.99)}
 
 
 def ours(house: House) -> list[int]:

@@ -42,6 +42,7 @@ def _words(found: dict[str, Any]) -> dict[str, str]:
         "cpu": _table(("Processor, ms per booking", *(name for name, _ in _ROWS)), _cpu(turns)),
         "booking_profile": _table(("Part of booking's API", "ms per booking", "Share"), _profile(found["profile"]["booking"])),
         "gateway_profile": _table(("Part of the gateway", "ms per request", "Share"), _profile(found["profile"]["gateway"])),
+        "every": f"{found['profile']['booking']['every_ms']:.1f}",
         "growth": _table(("Past bookings", "Bookings/s", "p50 ms", "p99 ms"), _growth(found)),
         "others": _table(("What", "Figure"), _others(found)),
         "memory": _table(("Program", "MB"), _memory(found["memory_mb"])),

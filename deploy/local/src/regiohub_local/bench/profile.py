@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,11 +62,14 @@ async def _sampled(
     process = processes.spawn(state, name, *_under_the_profiler(course, twin, str(file)))
     await wait_ready(twin.port)
     await warm()
+    os.kill(process.pid, signal.SIGUSR1)
     before = machine.cpu_s(process.pid)
     found = await measure()
-    cpu_ms = 1000 * (machine.cpu_s(process.pid) - before) / sum(found["statuses"].values())
+    spent_ms = 1000 * (machine.cpu_s(process.pid) - before)
     processes.end(state, name)
-    return {"cpu_ms": cpu_ms, "rate": load.told(found)["rate"]} | _parts(json.loads(file.read_text()), cpu_ms)
+    cpu_ms, seen = spent_ms / sum(found["statuses"].values()), json.loads(file.read_text())
+    every = {"every_ms": spent_ms / sum(seen.values())}
+    return {"cpu_ms": cpu_ms, "rate": load.told(found)["rate"]} | every | _parts(seen, cpu_ms)
 
 
 def _under_the_profiler(course: Course, twin: Twin, file: str) -> tuple[list[str], dict[str, str]]:

@@ -1,6 +1,7 @@
 """A program under a sampling profiler: `python -m regiohub_local.bench.sampled FILE <uvicorn's arguments>`.
 
-Every two milliseconds of processor time (not of waiting) the kernel interrupts, and the Python code at work is noted.
+Every few milliseconds of processor time (not of waiting) the kernel interrupts, and the Python code at work is noted.
+SIGUSR1 begins anew: what the program needed to start is nobody's question.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ _PARTS = (
     ("/pydantic", "pydantic (request, answer, fact)"),
     ("/fastapi/", "FastAPI and Starlette"),
     ("/starlette/", "FastAPI and Starlette"),
+    ("/uvicorn/server.", LOOP),  # at the bottom of every stack
+    ("/uvicorn/main.", LOOP),
+    ("/uvicorn/_compat.", LOOP),
     ("/uvicorn/", "uvicorn"),
     ("/regiohub_gateway/edge/sessions", "session (its row, opened)"),
     ("/regiohub_gateway/edge/seal", "session (its row, opened)"),
@@ -71,6 +75,7 @@ def main(out: Path, arguments: list[str]) -> None:
         seen[part_of(files)] += 1
 
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its end
+    signal.signal(signal.SIGUSR1, lambda *_: seen.clear())
     signal.signal(signal.SIGPROF, note)
     signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
     try:

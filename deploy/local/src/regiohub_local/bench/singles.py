@@ -20,7 +20,7 @@ _SEARCHES = 200
 
 
 async def search(course: Course) -> dict[str, Any]:
-    """Which of 200 desks are free tomorrow from ten to twelve, by hundreds of askers, one and four at once."""
+    """Which of 200 desks are free for two hours tomorrow, by hundreds of askers, one and four at once."""
     start = real_now().replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     when = f"start={_stamp(start.isoformat())}&end={_stamp((start + timedelta(hours=2)).isoformat())}"
     target = Target(course.ports["booking"], [{}], path=f"/v1/availability?hub={SEARCHED}&{when}")

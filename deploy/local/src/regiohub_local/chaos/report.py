@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from regiohub_local.chaos.faults import KINDS
+from regiohub_local.chaos.faults import KINDS, TARGETS
 from regiohub_local.chaos.oracle import Oracle
 
 _SHOWN = 40
@@ -27,6 +27,14 @@ class Outcome:
     def kills_by_kind(self) -> dict[str, int]:
         """How often each kind of program died."""
         return {kind: sum(self.kills.get(name, 0) for name in names) for kind, names in KINDS.items()}
+
+
+def spared(outcome: Outcome, planned: int) -> list[str]:
+    """Who died too seldom for the run to prove anything: of several kills one may meet a program that is dead already."""
+    is_short = planned < 2
+    deaths, names = (outcome.kills_by_kind, KINDS) if is_short else (outcome.kills, TARGETS)
+    least = planned if is_short else planned - 1
+    return [f"killed only {deaths.get(name, 0)} times: {name}" for name in names if deaths.get(name, 0) < least]
 
 
 def text(outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -89,7 +89,7 @@ async def _play(rules: Rules, house: House, links: Links, programs: dict[str, Pr
     finally:
         teller.cancel()
     print(f"The members are done: {len(work.oracle.bookings)} bookings; waiting for rest", flush=True)
-    return await _judge(house, work.oracle, breaker)
+    return await _judge(house, work.oracle, breaker, rules.kills)
 
 
 async def _tell(work: members.Work, breaker: Breaker) -> None:
@@ -123,12 +123,13 @@ def _clock(work: members.Work, seconds: float) -> Callable[[], float]:
     return clock
 
 
-async def _judge(house: House, oracle: Oracle, breaker: Breaker) -> report.Outcome:
+async def _judge(house: House, oracle: Oracle, breaker: Breaker, kills: int) -> report.Outcome:
     sight = Sight(house)
     unrest = await rest(sight)
     wrong = [f"at rest: {what}" for what in unrest] + checks.violations(oracle, await sight.look())
     facts, deliveries = await sight.delivered()
-    return report.Outcome(oracle, breaker.kills, breaker.done, facts, deliveries, wrong)
+    outcome = report.Outcome(oracle, breaker.kills, breaker.done, facts, deliveries, wrong)
+    return replace(outcome, violations=[*wrong, *report.spared(outcome, kills)])
 
 
 async def rest(sight: Sight) -> list[str]:

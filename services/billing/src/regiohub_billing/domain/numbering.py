@@ -42,8 +42,7 @@ class Lost:
     @property
     def credits(self) -> int:
         """Each cancels an invoice, and its refund follows at once."""
-        spare = SPARE_CREDITS if self.creditable else 0
-        return min(self.creditable + self.invoices, self.refunds + spare)
+        return min(self.creditable + self.invoices, self.refunds + SPARE_CREDITS)
 
 
 def read_known(text: str) -> Known:
